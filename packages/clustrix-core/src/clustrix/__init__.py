@@ -1,0 +1,52 @@
+"""clustrix: write one Python function and run it anywhere, never lost.
+
+The public names are loaded when they are first used: importing clustrix costs next to nothing.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from clustrix.config import configure
+    from clustrix.decorator import ClusterFunction, cluster
+    from clustrix.job import AsyncJobResult, JobStatus, attach
+    from clustrix.journal.records import JobState
+    from clustrix.mapresult import MapResult
+
+__version__ = "0.2.0"
+
+__all__ = [
+    "AsyncJobResult",
+    "ClusterFunction",
+    "JobState",
+    "JobStatus",
+    "MapResult",
+    "attach",
+    "cluster",
+    "configure",
+]
+
+_HOMES = {
+    "AsyncJobResult": "clustrix.job",
+    "ClusterFunction": "clustrix.decorator",
+    "JobState": "clustrix.journal.records",
+    "JobStatus": "clustrix.job",
+    "MapResult": "clustrix.mapresult",
+    "attach": "clustrix.job",
+    "cluster": "clustrix.decorator",
+    "configure": "clustrix.config",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'clustrix' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

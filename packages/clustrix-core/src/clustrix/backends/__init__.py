@@ -1,0 +1,1 @@
+"""Places that run jobs.  This release has one: this machine."""

@@ -1,0 +1,1 @@
+"""Jobs on this machine: real processes, counted cores and memory, limits that hold."""

@@ -1,0 +1,193 @@
+"""The warm parents, and the messages to and from them.
+
+There is one for each set of environment variables that matter only when an interpreter starts (a fork of another would not
+have them): library paths, locale, Python's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from clustrix.runner.messages import Decoder, encode
+from clustrix.runner.setup import Order
+
+log = logging.getLogger("clustrix.backends.local")
+
+_START_PREFIXES = ("LD_", "DYLD_", "PYTHON", "MALLOC_", "GLIBC_TUNABLES", "LC_ALL", "LC_CTYPE", "LANG")
+_PLAIN_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "VIRTUAL_ENV")
+_MOST_PARENTS = 4
+
+StartKey = frozenset[tuple[str, str]]
+
+
+class Listener(Protocol):
+    """Who is told what happens to runners."""
+
+    def started(self, job: str, worker: int, pid: int, start: str) -> None: ...
+
+    def exited(self, pid: int, status: int | None, peak_bytes: int) -> None: ...
+
+    def notified(self, kind: bytes, job: str) -> None: ...
+
+
+class _WarmParent:
+    """This side of one warm parent."""
+
+    def __init__(self, nursery: Nursery, key: StartKey, successor: list[str]) -> None:
+        self._nursery = nursery
+        self.key = key
+        self.pids: set[int] = set()
+        self._decoder = Decoder()
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.events, their_events = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.pending: list[tuple[str, int]] = []
+        environment = {name: os.environ[name] for name in _PLAIN_VARIABLES if name in os.environ}
+        code = "from clustrix.runner.warm import main; main()"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, str(their_events.fileno()), *successor],
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(their_events.fileno(),),
+            cwd="/",
+            env={**environment, **dict(key)},
+            start_new_session=True,
+        )
+        theirs.close()
+        their_events.close()
+        self.control.setblocking(False)
+        self.events.setblocking(False)
+        nursery.loop.add_reader(self.control, self._read)
+        nursery.loop.add_reader(self.events, self._read_events)
+        self._unsent = bytearray()
+
+    def send(self, data: bytes) -> None:
+        self._unsent += data
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            while self._unsent:
+                del self._unsent[: self.control.send(self._unsent)]
+        except BlockingIOError:
+            self._nursery.loop.add_writer(self.control, self._write)
+            return
+        except OSError:  # it is dead; its end is read on the same socket
+            self._unsent.clear()
+        self._nursery.loop.remove_writer(self.control)
+
+    def _read(self) -> None:
+        try:
+            data = self.control.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._died()
+            return
+        listener = self._nursery.listener
+        for message, _ in self._decoder.feed(data):
+            if message["op"] == "started":
+                self.pids.add(message["pid"])
+                self.pending.remove((message["job"], message["worker"]))
+                listener.started(message["job"], message["worker"], message["pid"], message["start"])
+            else:
+                self.pids.discard(message["pid"])
+                listener.exited(message["pid"], message["status"], message["peak"])
+
+    def _read_events(self) -> None:
+        with suppress(BlockingIOError, ConnectionError):
+            while True:
+                data = self.events.recv(256)
+                self._nursery.listener.notified(data[:1], data[1:].decode())
+
+    def _died(self) -> None:
+        """Somebody killed it.  Its runners go on; how they end can only be seen, no longer be told."""
+        log.warning("the warm parent %s is gone", self.process.pid)
+        self.close()
+        self._nursery.lost(self)
+
+    def close(self) -> None:
+        """Let go of it; it waits for its runners and leaves."""
+        if self.control.fileno() >= 0:
+            self._nursery.loop.remove_reader(self.control)
+            self._nursery.loop.remove_writer(self.control)
+            self._nursery.loop.remove_reader(self.events)
+            self.control.close()
+            self.events.close()
+        self.process.poll()
+
+
+class Nursery:
+    """Starts runners."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, listener: Listener, successor: list[str], on_lost: Callable[..., None]
+    ) -> None:
+        self.loop = loop
+        self.listener = listener
+        self._successor = successor
+        self._on_lost = on_lost
+        self._parents: dict[StartKey, _WarmParent] = {}
+        self._retired: list[subprocess.Popen[bytes]] = []
+
+    def warm_up(self, environ: dict[str, str]) -> _WarmParent:
+        """Have a warm parent for these variables."""
+        key = frozenset(item for item in environ.items() if item[0].startswith(_START_PREFIXES))
+        parent = self._parents.get(key)
+        if parent is None:
+            if len(self._parents) >= _MOST_PARENTS:
+                self._retire_one()
+            parent = self._parents[key] = _WarmParent(self, key, self._successor)
+        return parent
+
+    def start(self, order: Order, payload: bytes, environ: dict[str, str]) -> None:
+        """Have a runner forked; ``listener.started`` tells its pid."""
+        parent = self.warm_up(environ)
+        parent.pending.append((order.job, order.worker))
+        parent.send(encode({"order": order._asdict()}, payload))
+
+    def _retire_one(self) -> None:
+        for key, parent in self._parents.items():
+            if not parent.pids and not parent.pending:
+                self._farewell(parent)
+                del self._parents[key]
+                return
+
+    def lost(self, parent: _WarmParent) -> None:
+        """A warm parent has died: its pending orders were not, or cannot be known to have been, carried out."""
+        self._parents.pop(parent.key, None)
+        self._retired.append(parent.process)
+        self._on_lost(parent.pending, parent.pids)
+
+    def _farewell(self, parent: _WarmParent) -> None:
+        parent.send(encode({"op": "farewell"}))
+        parent.close()
+        self._retired.append(parent.process)
+        self._retired = [process for process in self._retired if process.poll() is None]
+
+    def close(self, successor: bool) -> None:
+        """Leave; ``successor``: the warm parents may start the next dispatcher if runners are left."""
+        for parent in self._parents.values():
+            if successor and parent.pids:
+                parent.close()
+            else:
+                self._farewell(parent)
+        self._parents.clear()
+
+
+def read_environ(path: str) -> dict[str, str]:
+    """A submitter's environment variables; empty if the file is gone (the runner says so in the job's name)."""
+    found: dict[str, Any] = {}
+    with suppress(OSError, ValueError), open(path, encoding="utf-8", errors="surrogateescape") as file:
+        found = json.load(file)
+    return found

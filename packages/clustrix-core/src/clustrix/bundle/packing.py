@@ -1,0 +1,210 @@
+"""Make the payload of a job: function, arguments, local modules, source lines for tracebacks.
+
+The payload is a container (``clustrix.runner.frames``) whose meta says which pieces are what; pieces of more
+than a few KiB are content-addressed blobs, so that an argument of a thousand calls is stored once.
+"""
+
+from __future__ import annotations
+
+import io
+import linecache
+import os
+import sys
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from clustrix.bundle import sources
+from clustrix.bundle.blobs import INLINE_BYTES, BlobStore
+from clustrix.errors import BundleError
+from clustrix.runner.frames import Buffer, packed
+from clustrix.runner.pickling import Pickled, Pickler, Unpicklable, dump
+
+TOGETHER_BYTES = 65536
+"""Arguments whose pickle is larger are pickled each by itself, so that equal ones become equal blobs."""
+
+_GRANULES = 256
+_GRANULE_BYTES = 1 << 20
+
+Reference = tuple[str, str]
+"""Module and qualified name of a decorated function that can be imported where the job runs."""
+
+
+class _Packer:
+    """Collects pieces, and the modules that the pickles refer to."""
+
+    def __init__(self, store: BlobStore) -> None:
+        self.pieces: list[Any] = []
+        self.modules: set[str] = set()
+        self._store = store
+        modules = self.modules
+
+        class Recording(Pickler):
+            def __init__(self, file: io.BytesIO, keep: Callable[[memoryview], None]) -> None:
+                super().__init__(file, keep)
+
+            def reducer_override(self, obj: Any) -> Any:
+                name = obj.__name__ if isinstance(obj, types.ModuleType) else getattr(obj, "__module__", None)
+                if isinstance(name, str):
+                    modules.add(name)
+                return super().reducer_override(obj)
+
+        self._pickler = Recording
+
+    def dump(self, obj: Any, subject: str) -> Pickled:
+        try:
+            return dump(obj, subject, self._pickler)
+        except Unpicklable as error:
+            raise BundleError(error.path, error.reason) from error
+
+    def add(self, piece: Buffer) -> int:
+        self.pieces.append(self._store.keep(piece))
+        return len(self.pieces) - 1
+
+    def add_pickled(self, pickled: Pickled) -> list[int]:
+        return [self.add(piece) for piece in pickled.pieces()]
+
+    def function(self, function: Callable[..., Any], reference: Reference | None) -> dict[str, Any]:
+        """The part of the meta that tells how to get the function."""
+        if reference is not None:
+            self.modules.add(reference[0])
+            return {"reference": reference}
+        name = getattr(function, "__qualname__", type(function).__name__)
+        pickled = self.dump(function, f"function '{name}'")
+        return {"function": self.add_pickled(pickled), "lines": self._lines(function)}
+
+    def _lines(self, function: Callable[..., Any]) -> dict[str, int]:
+        """Source of a function that travels by value: the far side may not have it, or not as it is now."""
+        code = getattr(function, "__code__", None)
+        if code is None:
+            return {}
+        text = "".join(linecache.getlines(code.co_filename, getattr(function, "__globals__", None)))
+        return {code.co_filename: self.add(text.encode("utf-8", "surrogatepass"))} if text else {}
+
+    def finish(self, meta: dict[str, Any]) -> bytes:
+        """The payload."""
+        text = sources.closure(self.modules)
+        if text is not None:
+            meta["sources"] = self.add(text)
+        meta["python"] = sys.version_info[:2]
+        return packed(meta, self.pieces)
+
+
+def pack_call(
+    store: BlobStore,
+    function: Callable[..., Any],
+    reference: Reference | None,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> bytes:
+    """The payload of one call.
+
+    Raises BundleError with the path to what cannot be sent; JournalFull, JournalUnusable when a blob cannot be stored.
+    """
+    packer = _Packer(store)
+    meta = packer.function(function, reference)
+    try:
+        together = dump((args, dict(kwargs)), "arguments", packer._pickler)
+    except Unpicklable:
+        for subject, value in _named(function, args, kwargs):
+            packer.dump(value, subject)  # raises, with the argument's own name
+        raise
+    if len(together.stream) <= TOGETHER_BYTES or not _worth_apart(packer, together, args, kwargs, meta):
+        meta["arguments"] = packer.add_pickled(together)
+    return packer.finish(meta)
+
+
+def _worth_apart(
+    packer: _Packer, together: Pickled, args: Sequence[Any], kwargs: Mapping[str, Any], meta: dict[str, Any]
+) -> bool:
+    """Pickle each argument by itself, unless they share objects: then they stay together, as in a local call."""
+    positional = [packer.dump(value, f"argument {index}") for index, value in enumerate(args)]
+    keyword = {name: packer.dump(value, f"argument '{name}'") for name, value in kwargs.items()}
+    apart = sum(len(pickled.stream) for pickled in (*positional, *keyword.values()))
+    if apart > len(together.stream) + INLINE_BYTES // 8:
+        return False
+    meta["positional"] = [packer.add_pickled(pickled) for pickled in positional]
+    meta["keyword"] = {name: packer.add_pickled(pickled) for name, pickled in keyword.items()}
+    return True
+
+
+def _named(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> list[tuple[str, Any]]:
+    """The arguments with what an error calls them."""
+    import inspect  # only on the way to an error
+
+    try:
+        names = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        names = []
+    found = []
+    for index, value in enumerate(args):
+        plain = index < len(names) and names[index].kind is not inspect.Parameter.VAR_POSITIONAL
+        found.append((f"argument '{names[index].name}'" if plain else f"argument {index}", value))
+    return found + [(f"argument '{name}'", value) for name, value in kwargs.items()]
+
+
+def pack_map(
+    store: BlobStore,
+    function: Callable[..., Any],
+    reference: Reference | None,
+    items: Sequence[tuple[Any, ...]],
+    common: Mapping[str, Any],
+    workers: int,
+) -> bytes:
+    """The payload of a map: what all items share once, and the items in granules of a few.
+
+    ``items`` are the positional arguments of each item.  Raises as ``pack_call`` does.
+    """
+    packer = _Packer(store)
+    meta = packer.function(function, reference)
+    common_pickled = {name: packer.dump(value, f"argument '{name}'") for name, value in common.items()}
+    del common_pickled  # named errors first; then together, so that what they share stays shared
+    meta["common"] = packer.add_pickled(packer.dump(dict(common), "arguments"))
+    size = max(1, len(items) // _GRANULES)
+    granules, size = _granules(packer, items, size)
+    meta |= {"items": len(items), "workers": workers, "granule": size}
+    meta["granules"] = [packer.add_pickled(pickled) for pickled in granules]
+    return packer.finish(meta)
+
+
+def _granules(
+    packer: _Packer, items: Sequence[tuple[Any, ...]], size: int
+) -> tuple[list[Pickled], int]:
+    """The items, pickled ``size`` at a time; fewer at a time where that makes large pickles."""
+    while True:
+        granules = []
+        for start in range(0, len(items), size):
+            try:
+                pickled = dump(list(items[start : start + size]), "items", packer._pickler)
+            except Unpicklable:
+                for index, item in enumerate(items[start : start + size], start):
+                    packer.dump(item[0] if len(item) == 1 else item, f"item {index}")
+                raise
+            if size > 1 and len(pickled.stream) > _GRANULE_BYTES:
+                break
+            granules.append(pickled)
+        else:
+            return granules, size
+        size = max(1, size // 8)
+
+
+def reference_to(function: Any, decorated: Any) -> Reference | None:
+    """How to import the decorated function where the job runs, or None if it has to travel by value."""
+    module, qualname = getattr(function, "__module__", None), getattr(function, "__qualname__", "<")
+    if not module or module == "__main__" or "<" in qualname:
+        return None
+    found: Any = sys.modules.get(module)
+    if found is None or getattr(found, "__spec__", None) is None or not _importable(found):
+        return None
+    for name in qualname.split("."):
+        found = vars(found).get(name) if hasattr(found, "__dict__") else None
+    if isinstance(found, (staticmethod, classmethod)):
+        found = found.__func__
+    return (module, qualname) if found is decorated else None
+
+
+def _importable(module: types.ModuleType) -> bool:
+    spec = module.__spec__
+    return spec is not None and spec.has_location and os.path.exists(spec.origin or "")

@@ -1,0 +1,79 @@
+"""Amounts as people write them: cores, memory, time."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from clustrix.errors import ConfigError
+
+CORES_HELP = "a whole number of at least 1"
+_MEMORY_HELP = 'a number with a unit (B, KB, MB, GB, TB; KiB, MiB, …), a number of bytes, or None for no limit'
+_TIME_HELP = 'hours:minutes:seconds, minutes:seconds, days-hours:minutes:seconds, a number with a unit (s, min, h, d), a number of seconds, or None'
+_LARGEST_BYTES = 2**60
+_LONGEST_SECONDS = 10 * 365 * 86400.0
+
+# As the batch systems read them: "1GB" is what Slurm calls 1G, 2**30 bytes.
+_UNITS = {"": 1, "b": 1, **{p + s: 1024**n for n, p in enumerate("kmgtp", 1) for s in ("", "b", "ib")}}
+_SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "hours": 3600, "d": 86400, "day": 86400, "days": 86400}
+
+
+def parse_cores(field: str, value: Any) -> int:
+    """Cores of one call.  Raises ConfigError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000:
+        raise ConfigError(field, value, f"cores must be {CORES_HELP}", f"{field}=4")
+    return value
+
+
+def parse_memory(field: str, value: Any) -> int | None:
+    """Bytes of one call; None: no limit.  "1GB" is 2**30 bytes, as batch systems count.  Raises ConfigError."""
+    if value is None:
+        return None
+    found: float | None = None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        found = float(value)
+    elif isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
+        if match and match[2] in _UNITS:
+            found = float(match[1]) * _UNITS[match[2]]
+    if found is None or not math.isfinite(found) or not 1 <= found <= _LARGEST_BYTES:
+        raise ConfigError(field, value, f"memory must be {_MEMORY_HELP}", f'{field}="16GB"')
+    return int(found)
+
+
+def parse_time(field: str, value: Any) -> float | None:
+    """Seconds; None: no limit.  Raises ConfigError."""
+    if value is None:
+        return None
+    found: float | None = None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        found = float(value)
+    elif isinstance(value, str):
+        found = _clock(value.strip())
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", value.strip().lower())
+        if match and match[2] in _SECONDS:
+            found = float(match[1]) * _SECONDS[match[2]]
+    if found is None or not math.isfinite(found) or not 0 < found <= _LONGEST_SECONDS:
+        raise ConfigError(field, value, f"time must be {_TIME_HELP}", f'{field}="02:30:00"')
+    return found
+
+
+def _clock(text: str) -> float | None:
+    match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)", text)
+    if not match:
+        return None
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    # In the largest unit any number is fine ("90:00" is an hour and a half); below it, not over 59.
+    if seconds >= 60 or (match[2] and minutes >= 60) or (match[1] and hours >= 24):
+        return None
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def format_bytes(size: float) -> str:
+    """As people read it: "1.5 GiB"."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"

@@ -1,0 +1,192 @@
+"""``@cluster``: the front door.  A call of the decorated function becomes a job.
+
+Only light modules are imported here; the machinery comes with the first submission.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from clustrix.config.fields import OPTIONS, checked
+from clustrix.config.settings import current
+
+if TYPE_CHECKING:
+    from clustrix.job import AsyncJobResult
+    from clustrix.mapresult import MapResult
+    from clustrix.submission import Subject
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_GENERATOR = 0x20
+_ASYNC_GENERATOR = 0x200
+
+
+class ClusterFunction(Generic[P, R]):
+    """A function whose calls run as jobs.  Made by ``cluster``; keeps the function's name, docstring, signature and type."""
+
+    __wrapped__: Callable[P, R]
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        options: dict[str, Any],
+        bound: tuple[Any, ...] = (),
+        decorated: ClusterFunction[P, R] | None = None,
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._options = options
+        self._bound = bound
+        self._decorated = decorated or self
+        """The one that stands in the module: where a job can import it, it need not travel."""
+        self._kind: type | None = None
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run as a job and wait: returns what the function returns, raises what it raises.
+
+        What the job prints appears here.  Ctrl-C cancels the job.  With ``async_submit=True`` it returns an
+        AsyncJobResult at once.  Inside a job the function is called in place.
+        """
+        if "CLUSTRIX_JOB_ID" in os.environ:
+            return self.local(*args, **kwargs)
+        if self._setting("async_submit"):
+            return self.submit(*args, **kwargs)  # type: ignore[return-value]
+        from clustrix.blocking import wait_for
+
+        return wait_for(self.submit(*args, **kwargs))
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> AsyncJobResult[R]:
+        """Submit as a job and return its handle at once; durable when this returns.
+
+        Raises BundleError when the function or an argument cannot be sent, an error below JournalError when the journal cannot be
+        written, ResourcesUnavailable with ``local_strict``.
+        """
+        from clustrix.submission import submit_call
+
+        return submit_call(self._subject(), (*self._bound, *args), kwargs)
+
+    def map(self, *iterables: Iterable[Any], **common: Any) -> MapResult[R]:
+        """Submit one job that calls the function for each item; returns its handle at once.
+
+        Several iterables give one positional argument each, as with the built-in ``map``; ``common`` goes to every call.
+        Raises as ``submit`` does.
+        """
+        from clustrix.submission import submit_map
+
+        if not iterables:
+            raise TypeError("map() needs at least one iterable of items")
+        items = [(*self._bound, *item) for item in zip(*iterables)]
+        found: Any = submit_map(self._subject(), items, common)
+        return found  # type: ignore[no-any-return]
+
+    def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function here, in this process, with no machinery."""
+        return self._function(*self._bound, *args, **kwargs)
+
+    def options(self, **options: Any) -> ClusterFunction[P, R]:
+        """The same function with other settings: ``fit.options(cores=4).submit(...)``.
+
+        Raises ConfigError for a bad value, UnknownOption for an unknown name.
+        """
+        merged = {**self._options, **checked(options, OPTIONS)}
+        changed = ClusterFunction(self._function, merged, self._bound, self._decorated)
+        changed._kind = self._kind
+        return changed
+
+    def _setting(self, field: str) -> Any:
+        return self._options[field] if field in self._options else current()[field]
+
+    def _subject(self) -> Subject:
+        from clustrix.bundle.packing import reference_to
+        from clustrix.submission import Subject
+
+        name = getattr(self._function, "__qualname__", None) or type(self._function).__name__
+        reference = reference_to(self._function, self._decorated)
+        return Subject(self._function, name, reference, self._options)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> ClusterFunction[P, R]:
+        if self._kind is staticmethod:
+            return self
+        subject = owner if self._kind is classmethod else instance
+        if subject is None:
+            return self
+        return ClusterFunction(self._function, self._options, (*self._bound, subject), self._decorated)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from clustrix.bundle.packing import reference_to
+
+        reference = None if self._bound else reference_to(self._function, self)
+        if reference is not None:
+            from clustrix.runner.modules import resolve
+
+            return resolve, reference
+        return _rebuild, (self._function, self._options, self._bound, self._kind)
+
+    def __repr__(self) -> str:
+        name = getattr(self._function, "__qualname__", repr(self._function))
+        return f"<clustrix function {name}>"
+
+
+def _rebuild(
+    function: Callable[P, R], options: dict[str, Any], bound: tuple[Any, ...], kind: type | None
+) -> ClusterFunction[P, R]:
+    made = ClusterFunction(function, options, bound)
+    made._kind = kind
+    return made
+
+
+@overload
+def cluster(function: Callable[P, R], /) -> ClusterFunction[P, R]: ...
+@overload
+def cluster(
+    *,
+    cores: int = ...,
+    memory: str | int | None = ...,
+    time: str | float | None = ...,
+    async_submit: bool = ...,
+    cluster_type: str = ...,
+    key: str | None = ...,
+    local_strict: bool = ...,
+) -> Callable[[Callable[P, R]], ClusterFunction[P, R]]: ...
+def cluster(function: Any = None, /, **options: Any) -> Any:
+    """Make a function's calls run as jobs.
+
+    ``@cluster``, ``@cluster()`` or ``@cluster(cores=2, memory="1GB", time="00:10:00")``.  ``cores`` and ``memory`` are what one
+    call needs; ``time`` is how long it may take.  ``async_submit=True``: a call returns an AsyncJobResult at once.  ``key``
+    names one piece of work that shall not be submitted twice.
+
+    Raises ConfigError for a bad value, UnknownOption (with the nearest name) for an unknown option, TypeError for what is no
+    function or is a generator function.
+    """
+    settings = checked(options, OPTIONS)
+
+    def decorate(target: Any) -> Any:
+        return _decorated(target, settings)
+
+    return decorate if function is None else decorate(function)
+
+
+def _decorated(target: Any, settings: dict[str, Any]) -> Any:
+    kind = type(target) if isinstance(target, (staticmethod, classmethod)) else None
+    function = target.__func__ if kind else target
+    if isinstance(function, ClusterFunction):
+        return function.options() if not settings else ClusterFunction(
+            function._function, {**function._options, **settings}
+        )
+    if not callable(function) or isinstance(function, type):
+        raise TypeError(
+            f"cluster() takes a function, not {function!r}; write @cluster, or @cluster(cores=4) above a def"
+        )
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    if flags & (_GENERATOR | _ASYNC_GENERATOR):
+        name = getattr(function, "__qualname__", repr(function))
+        raise TypeError(
+            f"{name} is a generator function: what it yields cannot come home one by one; return a list instead"
+        )
+    made: ClusterFunction[Any, Any] = ClusterFunction(function, settings)
+    made._kind = kind
+    return made

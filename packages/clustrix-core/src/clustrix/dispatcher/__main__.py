@@ -1,0 +1,46 @@
+"""``python -m clustrix.dispatcher STATE_DIRECTORY NAME``: the dispatcher in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+from clustrix.dispatcher.instance import Instance, wait_for_lock
+from clustrix.dispatcher.service import IDLE_SECONDS, Dispatcher
+from clustrix.journal import Place
+
+_LARGEST_LOG_BYTES = 4 << 20
+_START_SECONDS = 10.0
+
+
+def main() -> int:
+    """Serve, unless another dispatcher does already."""
+    root, name = sys.argv[1:3]
+    instance = Instance(Place(root), name)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    lock = wait_for_lock(instance, _START_SECONDS)
+    if lock is None:
+        return 0
+    if os.path.exists(instance.log) and os.path.getsize(instance.log) > _LARGEST_LOG_BYTES:
+        os.replace(instance.log, instance.log + ".old")
+    log = os.open(instance.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asyncio.run(_serve(instance, lock))
+    return 0
+
+
+async def _serve(instance: Instance, lock: int) -> None:
+    idle = float(os.environ.get("CLUSTRIX_DISPATCHER_IDLE_SECONDS", IDLE_SECONDS))
+    dispatcher = Dispatcher(instance, lock, idle)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, dispatcher.leave)
+    await dispatcher.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+"""This process's end of the line to the dispatcher: wake it, start it, and hear from it.
+
+One thread reads; it is there while somebody watches a job.  When the line breaks, the dispatcher is started again and
+told anew what is watched: all that it needs is in the journal.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from clustrix import __version__
+from clustrix.dispatcher.instance import PROTOCOL, Instance
+from clustrix.errors import DispatcherError, JournalError
+from clustrix.runner.messages import Decoder, encode
+
+log = logging.getLogger("clustrix.dispatcher")
+
+_CONNECT_SECONDS = 15.0
+_PAUSE_SECONDS = 0.004
+_LONGEST_PAUSE_SECONDS = 0.25
+_MOST_FAILURES = 3
+
+OnNews = Callable[[str, "DispatcherError | None"], None]
+"""Called with "done", "progress" or "failed", in the reading thread."""
+
+
+class Client:
+    """Shared by all threads of a process; a forked child makes its own."""
+
+    def __init__(self, instance: Instance, executable: str = "", inline: bool = False) -> None:
+        self.instance = instance
+        self._executable = executable
+        self._inline = inline
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
+        self._watches: dict[str, list[OnNews]] = {}
+        self._reader: threading.Thread | None = None
+        self._started_at = -_CONNECT_SECONDS
+
+    def submitted(self, job: str, on_news: OnNews) -> None:
+        """Wake the dispatcher for a new job, and watch it.  Never waits for the dispatcher."""
+        self._watch([job], on_news, "submitted")
+
+    def watch(self, jobs: Sequence[str], on_news: OnNews) -> None:
+        """Hear of jobs that were submitted before, perhaps elsewhere."""
+        self._watch(jobs, on_news, "watch")
+
+    def cancel(self, job: str) -> None:
+        """Tell the dispatcher that the journal has a wish for a job's end."""
+        with self._lock:
+            self._send({"op": "cancel", "jobs": [job]})
+
+    def _watch(self, jobs: Sequence[str], on_news: OnNews, op: str) -> None:
+        with self._lock:
+            for job in jobs:
+                self._watches.setdefault(job, []).append(on_news)
+            self._send({"op": op, "jobs": list(jobs)})
+            if self._reader is None:
+                self._reader = threading.Thread(target=self._read, name="clustrix-client", daemon=True)
+                self._reader.start()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        """Say something, if there is a line; make one if that takes no waiting, start the dispatcher if it does."""
+        if self._connection is None:
+            try:
+                self._connect()
+            except OSError:
+                self._start()
+                return
+        assert self._connection is not None
+        try:
+            self._connection.sendall(encode(message))
+        except OSError:
+            # The reading thread sees the end too, and says everything again on a new line.
+            self._connection.close() if self._reader is None else None
+            self._connection = None
+            self._start()
+
+    def _connect(self) -> None:
+        connection = self.instance.connect()
+        connection.settimeout(None)
+        self._connection = connection
+
+    def _start(self) -> None:
+        now = time.monotonic()
+        if now - self._started_at < 1.0:
+            return
+        self._started_at = now
+        if self._inline:
+            _start_inline(self.instance)
+        else:
+            self.instance.start(self._executable)
+
+    def _read(self) -> None:
+        failures = 0
+        while True:
+            connection = self._line()
+            if connection is None:
+                failures += 1
+                if failures >= _MOST_FAILURES:
+                    self._give_up()
+                    return
+                continue
+            failures = 0
+            self._listen(connection)
+            with self._lock:
+                if self._connection is connection:
+                    self._connection = None
+                connection.close()
+                if not self._watches:
+                    self._reader = None
+                    return
+
+    def _line(self) -> socket.socket | None:
+        """A connection on which everything watched has been named; starts the dispatcher as needed."""
+        deadline = time.monotonic() + _CONNECT_SECONDS
+        pause = _PAUSE_SECONDS
+        while time.monotonic() < deadline:
+            with self._lock:
+                try:
+                    if self._connection is None:
+                        self._connect()
+                        assert self._connection is not None
+                        self._connection.sendall(encode({"op": "submitted", "jobs": list(self._watches)}))
+                    return self._connection
+                except OSError:
+                    self._connection = None
+                    self._start()
+            # Only while a dispatcher is coming up, which takes a tenth of a second.
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+        return None
+
+    def _listen(self, connection: socket.socket) -> None:
+        decoder = Decoder()
+        while True:
+            try:
+                data = connection.recv(1 << 16)
+            except OSError:
+                return
+            if not data:
+                return
+            for message, _ in decoder.feed(data):
+                if message["op"] == "hello":
+                    if (message["protocol"], message["version"]) != (PROTOCOL, __version__):
+                        with suppress(OSError):
+                            connection.sendall(encode({"op": "retire"}))
+                    continue
+                for job in message["jobs"]:
+                    self._tell(job, message["op"])
+
+    def _tell(self, job: str, news: str, error: DispatcherError | None = None) -> None:
+        with self._lock:
+            watchers = list(self._watches.get(job, ()))
+            if news != "progress":
+                self._watches.pop(job, None)
+        for on_news in watchers:
+            try:
+                on_news(news, error)
+            except JournalError as failure:
+                log.error("job %s: %s", job, failure)
+
+    def _give_up(self) -> None:
+        with self._lock:
+            jobs = list(self._watches)
+            self._reader = None
+        error = DispatcherError(
+            f"the dispatcher could not be started; the jobs are safe in the journal. Its log: {self.instance.log}"
+        )
+        for job in jobs:
+            self._tell(job, "failed", error)
+
+
+def _start_inline(instance: Instance) -> None:
+    """Run the dispatcher in a thread of this process, unless one runs already somewhere."""
+    import asyncio
+
+    from clustrix.dispatcher.instance import wait_for_lock
+    from clustrix.dispatcher.service import Dispatcher
+
+    ready = threading.Event()
+    stop: list[Callable[[], None]] = []
+
+    async def serve(lock: int) -> None:
+        loop = asyncio.get_running_loop()
+        dispatcher = Dispatcher(instance, lock)
+        stop.append(lambda: loop.call_soon_threadsafe(dispatcher.leave))
+        loop.call_soon(ready.set)
+        await dispatcher.run()
+
+    def run() -> None:
+        lock = wait_for_lock(instance, 0.0)
+        if lock is not None:
+            with suppress(RuntimeError):  # the interpreter is shutting down
+                asyncio.run(serve(lock))
+        ready.set()
+
+    thread = threading.Thread(target=run, name="clustrix-dispatcher", daemon=True)
+    thread.start()
+    ready.wait(_CONNECT_SECONDS)
+
+    def leave() -> None:
+        for step in stop:
+            with suppress(RuntimeError):  # its loop has ended before
+                step()
+        thread.join(5.0)
+
+    atexit.register(leave)
+
+
+def is_inline() -> bool:
+    """Whether the user wants no background process."""
+    return os.environ.get("CLUSTRIX_DISPATCHER", "") == "inline"

@@ -1,0 +1,239 @@
+"""The handle of a job: a ``concurrent.futures.Future`` that outlives the process that made it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from clustrix import logs, outcomes
+from clustrix.errors import DispatcherError
+from clustrix.journal import FINAL, JobRecord, JobState
+from clustrix.session import Session, session
+
+R = TypeVar("R")
+
+
+class JobStatus(NamedTuple):
+    """A job at one moment, as the journal has it.  Times are seconds since the epoch, UTC; None: not yet."""
+
+    id: str
+    name: str
+    state: JobState
+    reason: str
+    """Why it waits, or why it ended as it did; empty when there is nothing to say."""
+    backend: str
+    submitted: float
+    started: float | None
+    ended: float | None
+
+    def __str__(self) -> str:
+        reason = f": {self.reason}" if self.reason else ""
+        return f"{self.id} {self.name} {self.state}{reason}"
+
+
+class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
+    """A job that was submitted, and its result when it has one.
+
+    A true Future: ``concurrent.futures.wait`` and ``as_completed``, ``asyncio.wrap_future``, callbacks and ``await`` work.
+    Pickled, it is a handle of the same job.  ``id`` finds the job again from any process: ``attach(id)``.
+    """
+
+    def __init__(self, home: Session, record: JobRecord | None, job: str, name: str, backend: str) -> None:
+        super().__init__()
+        self._home = home
+        self.id = job
+        """Names the job, in this process and any other."""
+        self.name = name
+        """The function's name."""
+        self.backend = backend
+        self._decoding = threading.Lock()
+        self._outcome: tuple[bool, Any] | None = None
+        if record is not None:
+            self._follow(record)
+
+    def _follow(self, record: JobRecord) -> None:
+        """Take up a job that was submitted before."""
+        if record.state in FINAL:
+            self._done(record.state)
+        else:
+            self._home.client(record.dispatcher).watch([self.id], self._news)
+
+    def _news(self, news: str, error: DispatcherError | None) -> None:
+        """From the dispatcher, in the thread that listens to it."""
+        if news == "done":
+            self._done(self._home.journal.job(self.id).state)
+        elif news == "failed" and error is not None and not super().done():
+            self.set_exception(error)
+
+    def _done(self, state: JobState) -> None:
+        if super().done():
+            return
+        if state is JobState.CANCELLED:
+            super().cancel()
+            self.set_running_or_notify_cancel()
+        else:
+            # The value is read from the journal when it is asked for: it may be large, and wanted by nobody.
+            self.set_result(None)
+
+    @property
+    def state(self) -> JobState:
+        """Where the job is in its life, now."""
+        return self._home.journal.job(self.id).state
+
+    def status(self) -> JobStatus:
+        """State, reason and times, now."""
+        record = self._home.journal.job(self.id)
+        history = self._home.journal.history(self.id)
+        started = next((at for at, state, _ in history if state is JobState.RUNNING), None)
+        ended = next((at for at, state, _ in history if state in FINAL), None)
+        return JobStatus(
+            self.id, record.name, record.state, record.reason, record.backend, record.created, started, ended
+        )
+
+    def running(self) -> bool:
+        """Whether it runs now."""
+        return not self.done() and self.state is JobState.RUNNING
+
+    def result(self, timeout: float | None = None) -> R:
+        """Wait for the job, and return what its function returned or raise what it raised.
+
+        ``timeout``: seconds, None to wait as long as it takes.  Raises TimeoutError when it is not done by then (the job
+        goes on), an error below JobError when it came to no result, DispatcherError when nobody runs it.
+        Ctrl-C stops the waiting, not the job.
+        """
+        succeeded, value = self._wait(timeout)
+        if succeeded:
+            return value  # type: ignore[no-any-return]
+        raise value
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the job, and return what ``result`` would raise, or None.
+
+        Raises TimeoutError as ``result`` does, JobCancelled for a cancelled job.
+        """
+        succeeded, value = self._wait(timeout)
+        if succeeded:
+            return None
+        if isinstance(value, CancelledError):
+            raise value
+        error: BaseException = value
+        return error
+
+    def _wait(self, timeout: float | None) -> tuple[bool, Any]:
+        try:
+            super().result(timeout)
+        except CancelledError:
+            pass  # the journal knows more
+        except FutureTimeoutError:
+            raise TimeoutError(f"job {self.id} ({self.name}) is not done after {timeout:g} s; it goes on") from None
+        except KeyboardInterrupt:
+            self._say_how_to_go_on()
+            raise
+        return self._read()
+
+    def _say_how_to_go_on(self) -> None:
+        print(
+            f"clustrix: stopped waiting; job {self.id} ({self.name}) goes on.\n"
+            f"  its result:  clustrix.attach({self.id!r}).result()\n"
+            f"  to stop it:  clustrix.attach({self.id!r}).cancel()",
+            file=sys.stderr,
+        )
+
+    def _read(self) -> tuple[bool, Any]:
+        with self._decoding:
+            if self._outcome is None:
+                self._outcome = self._decode()
+                error = None if self._outcome[0] else self._outcome[1]
+                self._traceback = getattr(error, "__traceback__", None)
+            elif not self._outcome[0]:
+                # Each raise would add its own frames to those of the job.
+                self._outcome[1].__traceback__ = self._traceback
+            return self._outcome
+
+    def _decode(self) -> tuple[bool, Any]:
+        return outcomes.read(self._home.journal, self.id)
+
+    def cancel(self) -> bool:
+        """Have the job ended, all of its processes with it.
+
+        Returns True if it is, or will be; False if it had come to its end before.  The wish is durable: it holds
+        also when the dispatcher is not there at the moment.
+        """
+        if self._home.journal.request_cancel(self.id):
+            self._home.client(self._home.journal.job(self.id).dispatcher).cancel(self.id)
+            return True
+        return self.state is JobState.CANCELLED
+
+    def logs(self, follow: bool = False) -> Any:
+        """What the job has printed.
+
+        Without ``follow``: one text, standard output and then standard error.  With it: an iterator over the lines of
+        both, as they come, until the job ends.
+        """
+        if follow:
+            return self._follow_logs()
+        return logs.text(self._home.place, self.id)
+
+    def _follow_logs(self) -> Iterator[str]:
+        tail = logs.Tail(self._home.place, self.id)
+        partial = ["", ""]
+        while True:
+            ended = self.done()
+            for stream, text in tail.read():
+                *lines, partial[stream] = (partial[stream] + text).splitlines(keepends=True) or [""]
+                if partial[stream].endswith("\n"):
+                    lines.append(partial[stream])
+                    partial[stream] = ""
+                yield from (line.rstrip("\n") for line in lines)
+            if ended:
+                yield from (line for line in partial if line)
+                return
+            self._pause(logs.PAUSE_SECONDS)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait for the end of the job, but not longer than this."""
+        try:
+            super().result(seconds)
+        except (CancelledError, FutureTimeoutError, DispatcherError):
+            time.sleep(0.0)
+
+    def __await__(self) -> Generator[Any, None, R]:
+        # Not asyncio.wrap_future: a task that stops waiting would cancel the job.
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+
+        def wake(_: Any) -> None:
+            loop.call_soon_threadsafe(lambda: None if waiter.done() else waiter.set_result(None))
+
+        self.add_done_callback(wake)
+        yield from waiter
+        return self.result(0)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return attach, (self.id,)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} {self.name} {self.state}>"
+
+
+def attach(job: str) -> AsyncJobResult[Any]:
+    """The handle of a job that was submitted earlier, perhaps by another process.
+
+    A map gives a MapResult.  Raises UnknownJob with the nearest ids.
+    """
+    home = session()
+    record = home.journal.job(job)
+    if record.kind == "map":
+        from clustrix.mapresult import MapResult  # it builds on this module
+
+        return MapResult(home, record, record.id, record.name, record.backend, record.items)
+    return AsyncJobResult(home, record, record.id, record.name, record.backend)
+
+
+__all__: Sequence[str] = ["AsyncJobResult", "JobStatus", "attach"]

@@ -1,0 +1,143 @@
+"""One SQLite connection with the promises that the journal needs.
+
+* A write is a transaction that holds the writers' lock (``flock`` on ``journal.lock``) from before its BEGIN to after its
+  COMMIT.  The kernel wakes the next writer at once; SQLite's own busy handler sleeps up to 100 ms.
+* ``durable=True`` syncs at the commit; False leaves that to a later durable one (after a power failure the change may
+  be missing, after any kill it is there).
+* The database is in WAL mode, except on network file systems, where WAL's shared memory does not work: there it has a rollback
+  journal and syncs at every commit.
+* SQLite's errors leave this room as errors of ``clustrix.errors``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from clustrix.errors import JournalDamaged, JournalError, JournalFull, JournalTooNew, JournalUnusable
+from clustrix.journal.place import Place, on_network
+from clustrix.journal.schema import VERSION, migrate
+
+_BUSY_SECONDS = 30.0
+_FULL_BACKSTOP_PAGES = 20_000
+"""The dispatcher empties the log; this is for a time when none runs."""
+
+
+class Connection:
+    """Used by any thread; one transaction at a time."""
+
+    def __init__(self, place: Place) -> None:
+        self.path = place.database
+        self._lock = threading.RLock()
+        self._durable: bool | None = None
+        self._networked = on_network(place.root)
+        with self.translated():
+            self._turn = os.open(place.database + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._inode = os.fstat(self._turn).st_ino
+            # Created here and not by SQLite, whose new files follow the umask.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._sql = sqlite3.connect(
+                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._open()
+
+    def _open(self) -> None:
+        execute = self._sql.execute
+        (version,) = execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise JournalTooNew(
+                self.path,
+                f"written by a newer clustrix (its tables have version {version}, this one knows {VERSION})",
+                "Upgrade clustrix here, or set XDG_STATE_HOME to another folder.",
+            )
+        with self._turn_taken():
+            execute(f"PRAGMA journal_mode = {'DELETE' if self._networked else 'WAL'}")
+        execute(f"PRAGMA wal_autocheckpoint = {_FULL_BACKSTOP_PAGES}")
+        if version < VERSION:
+            with self.write():
+                migrate(self._sql)
+
+    @contextmanager
+    def _turn_taken(self) -> Iterator[None]:
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    @contextmanager
+    def write(self, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it or nothing."""
+        with self.translated(), self._lock, self._turn_taken():
+            if durable != self._durable and not self._networked:
+                self._sql.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
+            self._sql.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._sql
+                self._sql.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # a full disk may have rolled it back already
+                    self._sql.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """For looking things up."""
+        with self.translated(), self._lock:
+            yield self._sql
+
+    def checkpoint(self) -> None:
+        """Move what is committed from the log into the database, as far as nobody is in the way."""
+        if not self._networked:
+            with self.read() as sql:
+                sql.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def vanished(self) -> bool:
+        """Whether the state directory has been removed or replaced since this connection was opened."""
+        try:
+            return os.stat(self.path + ".lock").st_ino != self._inode
+        except OSError:
+            return True
+
+    def close(self) -> None:
+        with self._lock:
+            self._sql.close()
+            os.close(self._turn)
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """The one place where SQLite's and the system's errors become ours."""
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise  # a broken rule of the tables is for the caller to judge
+        except sqlite3.Error as error:
+            raise self._meaning_of(error) from error
+        except OSError as error:
+            if self.vanished():
+                raise self._gone() from error
+            raise JournalUnusable(self.path, f"cannot be opened ({error.strerror})") from error
+
+    def _gone(self) -> JournalError:
+        return JournalUnusable(
+            self.path, "the state directory is gone", "Its jobs are lost; new submissions make a new one."
+        )
+
+    def _meaning_of(self, error: sqlite3.Error) -> JournalError:
+        text = str(error)
+        if "full" in text:
+            advice = "Nothing was changed. Free some space, or set XDG_STATE_HOME to a folder with room."
+            return JournalFull(self.path, "no space is left on the disk", advice)
+        if hasattr(self, "_inode") and self.vanished():
+            return self._gone()
+        if "malformed" in text or "not a database" in text or "disk image" in text:
+            advice = f"Move it away and submit again: mv {self.path} {self.path}.broken"
+            return JournalDamaged(self.path, f"is damaged ({text})", advice)
+        if "readonly" in text or "unable to open" in text:
+            return JournalUnusable(self.path, f"cannot be written ({text})", "Check its owner and permissions.")
+        return JournalError(self.path, text)

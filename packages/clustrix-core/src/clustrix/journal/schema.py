@@ -1,0 +1,67 @@
+"""The journal's tables, as numbered steps.  A step that has been released is never edited; add the next."""
+
+from __future__ import annotations
+
+import sqlite3
+
+_001_JOBS = """
+CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    dispatcher TEXT NOT NULL,
+    backend TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    cancel INTEGER NOT NULL DEFAULT 0,
+    cores INTEGER NOT NULL,
+    memory_bytes INTEGER,
+    time_s REAL,
+    environ TEXT NOT NULL,
+    items INTEGER NOT NULL,
+    parent TEXT,
+    key TEXT,
+    created REAL NOT NULL,
+    held_cores INTEGER NOT NULL DEFAULT 0,
+    held_bytes INTEGER NOT NULL DEFAULT 0,
+    spec TEXT NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE INDEX jobs_live ON jobs (dispatcher, seq) WHERE state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING');
+CREATE INDEX jobs_environ ON jobs (environ) WHERE state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING');
+CREATE UNIQUE INDEX jobs_key ON jobs (key) WHERE key IS NOT NULL;
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    job INTEGER NOT NULL,
+    at REAL NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX events_job ON events (job);
+CREATE TABLE results (
+    job INTEGER PRIMARY KEY,
+    data BLOB,
+    path TEXT,
+    error TEXT
+);
+CREATE TABLE dispatchers (
+    name TEXT PRIMARY KEY,
+    executable TEXT NOT NULL,
+    host TEXT NOT NULL
+);
+"""
+
+STEPS = (_001_JOBS,)
+VERSION = len(STEPS)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to the current version; inside the caller's transaction."""
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    for step in STEPS[found:]:
+        for statement in step.split(";\n"):
+            if statement.strip():
+                connection.execute(statement)
+    if found < VERSION:
+        connection.execute(f"PRAGMA user_version = {VERSION}")

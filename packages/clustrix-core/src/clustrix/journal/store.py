@@ -1,0 +1,224 @@
+"""What the rest of clustrix asks of the journal and tells it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from clustrix.errors import UnknownJob
+from clustrix.journal.connection import Connection
+from clustrix.journal.place import Place
+from clustrix.journal.records import Change, JobRecord, JobState, NewJob, Outcome
+
+_COLUMNS = ", ".join(JobRecord._fields)
+_LIVE = "state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING')"
+
+
+def _record(row: tuple[Any, ...]) -> JobRecord:
+    record = JobRecord(*row)
+    return record._replace(state=JobState(record.state), cancel=bool(record.cancel))
+
+
+class Journal:
+    """The journal of one state directory.  Every method may raise the errors below JournalError."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._connection = Connection(place)
+
+    # -- the submitter
+
+    def submit(
+        self, job: NewJob, prepare: Callable[[], None], dispatcher: tuple[str, str] | None = None
+    ) -> str:
+        """Add a job, durably; returns its id, or that of the job that has its key already.
+
+        ``prepare`` is called first, under the writers' lock.  ``dispatcher``: executable and host to write down for the
+        dispatcher that the job names.
+        """
+        with self._connection.write() as sql:
+            if job.key is not None:
+                known = self._holder_of(sql, job.key)
+                if known is not None:
+                    return known
+            prepare()
+            now = time.time()
+            fields = job._asdict()
+            names = ", ".join(fields)
+            marks = ", ".join("?" * len(fields))
+            cursor = sql.execute(
+                f"INSERT INTO jobs ({names}, state, created) VALUES ({marks}, 'CREATED', ?)",
+                (*fields.values(), now),
+            )
+            sql.execute(
+                "INSERT INTO events (job, at, state) VALUES (?, ?, 'CREATED')", (cursor.lastrowid, now)
+            )
+            if dispatcher is not None:
+                sql.execute("INSERT OR REPLACE INTO dispatchers VALUES (?, ?, ?)", (job.dispatcher, *dispatcher))
+        return job.id
+
+    @staticmethod
+    def _holder_of(sql: sqlite3.Connection, key: str) -> str | None:
+        row = sql.execute("SELECT id, state FROM jobs WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        if JobState(row[1]).final and row[1] != JobState.SUCCEEDED:
+            sql.execute("UPDATE jobs SET key = NULL WHERE id = ?", (row[0],))
+            return None
+        return str(row[0])
+
+    def request_cancel(self, job: str) -> bool:
+        """Write down that the job shall end; False if it has ended already."""
+        with self._connection.write() as sql:
+            return sql.execute(f"UPDATE jobs SET cancel = 1 WHERE id = ? AND {_LIVE}", (job,)).rowcount == 1
+
+    # -- anybody
+
+    def job(self, job: str) -> JobRecord:
+        """Raises UnknownJob with the nearest ids."""
+        with self._connection.read() as sql:
+            row = sql.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (job,)).fetchone()
+            if row is None:
+                raise UnknownJob(job, self.place.database, self._nearest(sql, job))
+        return _record(row)
+
+    @staticmethod
+    def _nearest(sql: sqlite3.Connection, job: str) -> tuple[str, ...]:
+        recent = [row[0] for row in sql.execute("SELECT id FROM jobs ORDER BY seq DESC LIMIT 1000")]
+        prefixed = [known for known in recent if job and known.startswith(job.upper())]
+        return tuple((prefixed or difflib.get_close_matches(str(job).upper(), recent, 3, 0.6))[:3])
+
+    def finished_among(self, jobs: Iterable[str]) -> list[str]:
+        """Those of the given ids that have ended."""
+        found = []
+        with self._connection.read() as sql:
+            for job in jobs:
+                row = sql.execute(f"SELECT 1 FROM jobs WHERE id = ? AND NOT {_LIVE}", (job,)).fetchone()
+                if row is not None:
+                    found.append(job)
+        return found
+
+    def outcome(self, job: str) -> tuple[JobRecord, Outcome]:
+        """A job and how it ended."""
+        with self._connection.read() as sql:
+            record = self.job(job)
+            row = sql.execute("SELECT data, path, error FROM results WHERE job = ?", (record.seq,)).fetchone()
+        data, path, error = row or (None, None, None)
+        return record, Outcome(record.seq, record.state, record.reason, data, path, error)
+
+    def history(self, job: str) -> list[tuple[float, JobState, str]]:
+        """Each change of a job's state: when (seconds since the epoch), to what, why."""
+        with self._connection.read() as sql:
+            rows = sql.execute(
+                "SELECT at, state, reason FROM events WHERE job = ? ORDER BY seq", (self.job(job).seq,)
+            ).fetchall()
+        return [(at, JobState(state), reason) for at, state, reason in rows]
+
+    def dispatcher_of(self, name: str) -> tuple[str, str] | None:
+        """Executable and host of a dispatcher, as its submitters wrote them down."""
+        with self._connection.read() as sql:
+            row = sql.execute("SELECT executable, host FROM dispatchers WHERE name = ?", (name,)).fetchone()
+        return row
+
+    # -- the dispatcher
+
+    def live(self, dispatcher: str, after: int = 0) -> list[JobRecord]:
+        """Jobs that have not ended, in the order of submission, from the one behind ``after`` on."""
+        with self._connection.read() as sql:
+            rows = sql.execute(
+                f"SELECT {_COLUMNS} FROM jobs WHERE dispatcher = ? AND seq > ? AND {_LIVE} ORDER BY seq",
+                (dispatcher, after),
+            ).fetchall()
+        return [_record(row) for row in rows]
+
+    def held_elsewhere(self, dispatcher: str) -> dict[str, tuple[int, int]]:
+        """Cores and bytes of this machine that other environments' jobs occupy, by dispatcher."""
+        with self._connection.read() as sql:
+            rows = sql.execute(
+                "SELECT dispatcher, sum(held_cores), sum(held_bytes) FROM jobs "
+                f"WHERE {_LIVE} AND state = 'RUNNING' AND dispatcher != ? GROUP BY dispatcher",
+                (dispatcher,),
+            ).fetchall()
+        return {name: (cores, size) for name, cores, size in rows}
+
+    def payload(self, seq: int) -> tuple[str, bytes]:
+        """Spec and payload of a job."""
+        with self._connection.read() as sql:
+            row: tuple[str, bytes] = sql.execute(
+                "SELECT spec, payload FROM jobs WHERE seq = ?", (seq,)
+            ).fetchone()
+        return row
+
+    def cancel_requested(self, jobs: Sequence[str]) -> list[str]:
+        """Those of the given live jobs whose end somebody has asked for."""
+        with self._connection.read() as sql:
+            return [
+                job
+                for job in jobs
+                if sql.execute(f"SELECT 1 FROM jobs WHERE id = ? AND cancel = 1 AND {_LIVE}", (job,)).fetchone()
+            ]
+
+    def move(self, changes: Iterable[Change]) -> None:
+        """Write down new states of live jobs."""
+        now = time.time()
+        with self._connection.write(durable=False) as sql:
+            for change in changes:
+                sql.execute(
+                    "UPDATE jobs SET held_cores = ?, held_bytes = ? WHERE seq = ?",
+                    (change.held_cores, change.held_bytes, change.seq),
+                )
+                self._set_state(sql, change.seq, change.state, change.reason, now)
+
+    def finish(self, outcomes: Iterable[Outcome]) -> None:
+        """Write down how jobs ended, durably and all at once.  A job that has ended already stays as it is."""
+        now = time.time()
+        with self._connection.write() as sql:
+            for outcome in outcomes:
+                if not self._set_state(sql, outcome.seq, outcome.state, outcome.reason, now):
+                    continue
+                sql.execute(
+                    "INSERT OR REPLACE INTO results (job, data, path, error) VALUES (?, ?, ?, ?)",
+                    (outcome.seq, outcome.data, outcome.path, outcome.error),
+                )
+
+    @staticmethod
+    def _set_state(sql: sqlite3.Connection, seq: int, state: JobState, reason: str, now: float) -> bool:
+        changed = sql.execute(
+            f"UPDATE jobs SET state = ?, reason = ? WHERE seq = ? AND {_LIVE}", (state.value, reason, seq)
+        ).rowcount
+        if changed:
+            sql.execute(
+                "INSERT INTO events (job, at, state, reason) VALUES (?, ?, ?, ?)", (seq, now, state.value, reason)
+            )
+        return changed == 1
+
+    def drop_environs(self, names: Iterable[str]) -> None:
+        """Remove the files of environment variables that no live job needs.
+
+        Under the writers' lock, as is the submitter's look whether its file is still there.
+        """
+        with self._connection.write(durable=False) as sql:
+            for name in names:
+                query = f"SELECT 1 FROM jobs WHERE environ = ? AND {_LIVE} LIMIT 1"
+                if sql.execute(query, (name,)).fetchone() is None:
+                    with suppress(FileNotFoundError):
+                        os.unlink(os.path.join(self.place.environments, name))
+
+    # -- house-keeping
+
+    def checkpoint(self) -> None:
+        """Bound the size of the log.  Called by the dispatcher when it has a moment."""
+        with suppress(OSError):
+            self._connection.checkpoint()
+
+    def vanished(self) -> bool:
+        """Whether the state directory is no longer the one that was opened."""
+        return self._connection.vanished()
+
+    def close(self) -> None:
+        self._connection.close()

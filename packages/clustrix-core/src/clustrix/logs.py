@@ -1,0 +1,65 @@
+"""Read what jobs print, from the files that they print to."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Iterator
+
+from clustrix.journal import Place
+from clustrix.runner import layout
+
+PAUSE_SECONDS = 0.1
+"""Between looks at a file that grows."""
+
+_STREAMS = (layout.OUTPUT, layout.ERRORS)
+_READ_BYTES = 1 << 16
+
+
+def text(place: Place, job: str) -> str:
+    """All that a job has printed: standard output, then standard error."""
+    tail = Tail(place, job)
+    found = ["", ""]
+    for stream, part in tail.read():
+        found[stream] += part
+    return "".join(found)
+
+
+class Tail:
+    """Reads the two files of a job as they grow, also across their move when the job ends."""
+
+    def __init__(self, place: Place, job: str) -> None:
+        self._place = place
+        self._job = job
+        self._files: list[int | None] = [None, None]
+        make = codecs.getincrementaldecoder("utf-8")
+        self._decoders = [make("replace"), make("replace")]
+
+    def read(self) -> Iterator[tuple[int, str]]:
+        """What is new: ``(stream, text)``, 0 for standard output and 1 for standard error."""
+        for stream, name in enumerate(_STREAMS):
+            fd = self._files[stream]
+            if fd is None:
+                fd = self._files[stream] = self._open(name)
+            while fd is not None:
+                data = os.read(fd, _READ_BYTES)
+                if not data:
+                    break
+                yield stream, self._decoders[stream].decode(data)
+
+    def _open(self, name: str) -> int | None:
+        for _ in range(2):  # the folder moves once
+            try:
+                return os.open(os.path.join(self._place.job_folder(self._job), name), os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+        return None
+
+    def close(self) -> None:
+        for fd in self._files:
+            if fd is not None:
+                os.close(fd)
+        self._files = [None, None]
+
+    def __del__(self) -> None:
+        self.close()

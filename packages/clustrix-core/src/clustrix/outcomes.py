@@ -1,0 +1,194 @@
+"""Read what a job came to: the value, or the exception to raise.  The counterpart of ``clustrix.runner.outcome``."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import tblib
+
+from clustrix.errors import JOB_ERRORS, JobError, JobExited, JobInterrupted, JobLost, RemoteError
+from clustrix.errors import JobNotStarted, ResultDamaged, ResultUnpicklable
+from clustrix.journal import JobRecord, JobState, Journal, Outcome
+from clustrix.runner import outcome as kinds
+from clustrix.runner.frames import CONTAINER, Buffer, Damaged, Record, record_body, unpack
+from clustrix.runner.pickling import load
+
+
+class Subject:
+    """Whose outcome it is; what errors call it."""
+
+    def __init__(self, job: str, name: str, place: str, item: int | None = None) -> None:
+        self.job = job
+        self.name = name
+        self.place = place
+        self.item = item
+
+    def error(self, cls: type[JobError], cause: str, **more: Any) -> JobError:
+        return cls(self.job, self.name, cause, place=self.place, item=self.item, **more)
+
+
+def read(journal: Journal, job: str) -> tuple[bool, Any]:
+    """``(True, value)`` or ``(False, exception)`` of a call that has ended."""
+    record, found = journal.outcome(job)
+    return decode(journal, record, found)
+
+
+def decode(journal: Journal, record: JobRecord, found: Outcome) -> tuple[bool, Any]:
+    """The same for a job whose rows are at hand."""
+    subject = Subject(record.id, record.name, record.backend)
+    if found.error is not None:
+        return False, _recorded(subject, found.error)
+    if found.data is None and found.path is None:
+        return False, subject.error(JobLost, found.reason or "it has no result")
+    try:
+        buffer = found.data if found.data is not None else _mapped(journal, record.id, found.path or "")
+        return open_container(subject, buffer)
+    except (Damaged, FileNotFoundError) as error:
+        return False, _damaged(subject, error)
+
+
+def _mapped(journal: Journal, job: str, name: str) -> memoryview:
+    """A large result as private memory: arrays in it are used in place, and may be changed."""
+    for _ in range(2):  # it moves from the live to the kept folder once, perhaps just now
+        try:
+            fd = os.open(os.path.join(journal.place.job_folder(job), name), os.O_RDONLY)
+            break
+        except FileNotFoundError:
+            continue
+    else:
+        raise Damaged("its file is gone")
+    try:
+        size = os.fstat(fd).st_size
+        if not size:
+            raise Damaged("its file is empty")
+        return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_COPY))
+    finally:
+        os.close(fd)
+
+
+def decode_item(subject: Subject, buffer: Buffer, found: Record) -> tuple[bool, Any]:
+    """``(True, value)`` or ``(False, exception)`` of one item of a map."""
+    try:
+        body = record_body(buffer, found)
+        if found.flags & CONTAINER:
+            return open_container(subject, body)
+        return True, load([body])
+    except Damaged as error:
+        return False, _damaged(subject, error)
+
+
+def _damaged(subject: Subject, error: Exception) -> JobError:
+    advice = "It was not unpickled; submit it again."
+    return subject.error(ResultDamaged, f"its result is damaged: {error}", advice=advice)
+
+
+def open_container(subject: Subject, buffer: Buffer) -> tuple[bool, Any]:
+    """Check and unpack an outcome; raises Damaged."""
+    meta, found = unpack(buffer)
+    pieces = [piece for piece in found if isinstance(piece, memoryview)]
+    kind = meta["kind"]
+    if kind == kinds.VALUE:
+        try:
+            return True, load(pieces)
+        except Exception as error:  # whatever a class's own __setstate__ raises
+            cause = f"its result cannot be unpickled here: {type(error).__name__}: {error}"
+            advice = "What it needs must be importable here as well as there."
+            failure = subject.error(ResultUnpicklable, cause, advice=advice)
+            failure.__cause__ = error
+            return False, failure
+    if kind == kinds.EXCEPTION:
+        return False, _rebuilt(subject, meta, pieces)
+    return False, _plain(subject, kind, meta)
+
+
+def _plain(subject: Subject, kind: str, meta: dict[str, Any]) -> JobError:
+    if kind == "error":
+        return _recorded(subject, meta["record"])
+    if kind == kinds.EXIT:
+        cause = f"its function raised SystemExit({meta['code']!r})"
+        advice = "sys.exit ends a program; return or raise an exception in a job."
+        return subject.error(JobExited, cause, advice=advice, details={"code": meta["code"], "traceback": meta["text"]})
+    if kind == kinds.INTERRUPT:
+        cause = "its function raised KeyboardInterrupt, or it got SIGINT from elsewhere"
+        return subject.error(JobInterrupted, cause, details={"traceback": meta["text"]})
+    if kind == kinds.UNPICKLABLE:
+        cause = f"it returned a {meta['type']} that cannot be sent: {meta['path']}: {meta['reason']}"
+        return subject.error(ResultUnpicklable, cause, advice="Return plain data, or write a file and return its path.")
+    return subject.error(JobNotStarted, meta["message"])
+
+
+def _recorded(subject: Subject, text: str) -> JobError:
+    row = json.loads(text)
+    cls = JOB_ERRORS.get(row["error"], JobError)
+    return subject.error(
+        cls, row["cause"], advice=row["advice"], details=row["details"], stderr=row.get("stderr", "")
+    )
+
+
+def _rebuilt(subject: Subject, meta: dict[str, Any], pieces: Sequence[memoryview]) -> BaseException:
+    """The user's exception with its causes, contexts, notes and the frames of the other side."""
+    built = [_exception(subject, node, pieces, meta["text"]) for node in meta["nodes"]]
+    for node, error in zip(meta["nodes"], built):
+        cause, context = node["cause"], node["context"]
+        error.__cause__ = None if cause is None else built[cause]
+        error.__context__ = None if context is None else built[context]
+        error.__suppress_context__ = node["suppress"]
+        error.__traceback__ = _traceback(node["frames"])
+    return built[0]
+
+
+def _exception(
+    subject: Subject, node: dict[str, Any], pieces: Sequence[memoryview], text: str
+) -> BaseException:
+    name = f"{node['module']}.{node['type']}" if node["module"] != "builtins" else node["type"]
+    reason = "it could not be pickled there"
+    if "whole" in node:
+        try:
+            error = kinds.load_stream(pieces[node["whole"]])
+            if isinstance(error, BaseException):
+                return _with_notes(error, node)
+            reason = "its pickle made something else"
+        except Exception as failure:  # its class is missing here, or its __init__ wants other arguments
+            reason = f"{type(failure).__name__}: {failure}"
+    if "parts" in node:
+        try:
+            cls, args, state = kinds.load_stream(pieces[node["parts"]])
+            error = cls.__new__(cls, *args)
+            error.args = args
+            vars(error).update(state)
+            return _with_notes(error, node)
+        except Exception as failure:  # as above
+            reason = f"{type(failure).__name__}: {failure}"
+    message = node["text"]
+    cause = f"its function raised {name}: {message}"
+    advice = f"That exception cannot be rebuilt here ({reason}). The traceback there:\n{text.rstrip()}"
+    details = {"type": name, "message": message, "traceback": text}
+    return subject.error(RemoteError, cause, advice=advice, details=details)
+
+
+def _with_notes(error: BaseException, node: dict[str, Any]) -> BaseException:
+    if node["notes"] and not getattr(error, "__notes__", None):
+        error.__notes__ = list(node["notes"])
+    return error
+
+
+def _traceback(frames: Sequence[Sequence[Any]]) -> TracebackType | None:
+    """A real traceback object, so that the error prints as if it had been raised here."""
+    found: dict[str, Any] | None = None
+    for filename, name, line in reversed(frames):
+        frame = {
+            "f_globals": {"__file__": filename, "__name__": "?"},
+            "f_code": {"co_filename": filename, "co_name": name},
+            "f_lineno": line,
+        }
+        found = {"tb_frame": frame, "tb_lineno": line, "tb_next": found}
+    made: TracebackType | None = tblib.Traceback.from_dict(found).as_traceback() if found else None
+    return made
+
+
+__all__ = ["JobState", "Subject", "decode", "decode_item", "open_container", "read"]

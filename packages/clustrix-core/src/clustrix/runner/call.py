@@ -1,0 +1,80 @@
+"""The runner of one call: claim, unpack, call, write the outcome aside, rename it into place."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from clustrix.runner import claim, layout, outcome, setup
+from clustrix.runner.faults import point
+from clustrix.runner.frames import Buffer, write_all
+
+FSYNC_BYTES = 65536
+"""A larger outcome stays a file, and the file has to be on disk before it is renamed; a smaller one is made durable by
+the journal's commit."""
+
+
+def run(order: setup.Order, payload: bytes, notifier: setup.Notifier) -> int:
+    """Run the job; returns the exit code of the process."""
+    try:
+        setup.take_environment(order)
+        failed = None
+    except setup.SetupFailed as error:
+        failed = str(error)
+    point("runner.before-claim")
+    if not claim.take(order.file(layout.CLAIM)):
+        return layout.EX_CLAIMED
+    point("runner.after-claim")
+    parts = outcome.of_setup(failed) if failed else _outcome(order, payload)
+    point("runner.before-commit")
+    try:
+        commit(order.file(layout.RESULT), parts)
+    except OSError as error:
+        print(f"clustrix: the result could not be written: {error}", file=sys.stderr)
+        return layout.EX_STORE
+    point("runner.after-commit")
+    notifier.send(b"D")
+    return 0
+
+
+def _outcome(order: setup.Order, payload: bytes) -> list[Buffer]:
+    try:
+        setup.take_place(order)
+        bundle = setup.open_bundle(payload, order.blobs)
+    except setup.SetupFailed as error:
+        return outcome.of_setup(str(error))
+    try:
+        function = setup.load_function(bundle)
+        args, kwargs = load_arguments(bundle)
+        return outcome.of_value(setup.call(function, args, kwargs))
+    except setup.SetupFailed as error:
+        return outcome.of_setup(str(error))
+    except BaseException as error:  # the process's edge: all that the user's code can raise goes home
+        return outcome.of_exception(error)
+
+
+def load_arguments(bundle: setup.Bundle) -> tuple[Sequence[object], dict[str, object]]:
+    """Positional and keyword arguments, pickled together or each by itself."""
+    if "arguments" in bundle.meta:
+        args, kwargs = bundle.load(bundle.meta["arguments"])
+        return args, kwargs
+    args = [bundle.load(numbers) for numbers in bundle.meta["positional"]]
+    return args, {name: bundle.load(numbers) for name, numbers in bundle.meta["keyword"].items()}
+
+
+def commit(path: str, parts: Sequence[Buffer]) -> None:
+    """Write aside, then rename: a reader sees all of it or nothing."""
+    aside = f"{path}.{os.getpid()}.{time.monotonic_ns():x}"
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        write_all(fd, parts)
+        if sum(len(part) for part in parts) > FSYNC_BYTES:
+            os.fsync(fd)
+    except OSError:
+        os.unlink(aside)
+        raise
+    finally:
+        os.close(fd)
+    os.rename(aside, path)

@@ -1,0 +1,190 @@
+"""Byte layouts that both ends of a job share: containers, and the records of a map's results.
+
+A *container* holds a small JSON object and any number of pieces of bytes, with one digest over all of it:
+
+    magic "CLX1" | meta length u32 | total length u64 | sha256 (32 bytes) | meta (JSON) | pieces
+
+Pieces begin at multiples of 64 bytes from the container's start, so that arrays which are rebuilt as views into a
+mapped container are aligned.  ``meta["pieces"]`` lists what stands where: ``[offset, size]`` for bytes
+inside, ``[digest, size]`` (digest: 64 hexadecimal digits) for a content-addressed blob kept elsewhere.
+
+A *record* is the result of one item of a map, appended to a file by one ``write``:
+
+    index u32 | flags u32 | length u64 | crc32 u32 | body
+
+Its body is a pickle, or a container where ``CONTAINER`` is set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Union
+
+Buffer = Union[bytes, bytearray, memoryview]
+
+MAGIC = b"CLX1"
+_HEAD = struct.Struct("<4sIQ32s")
+ALIGNMENT_BYTES = 64
+
+_RECORD = struct.Struct("<IIQI")
+RECORD_HEAD_BYTES = _RECORD.size
+FAILURE = 1
+CONTAINER = 2
+
+
+class Damaged(Exception):
+    """Bytes that are not what was written: cut short, changed, or something else altogether."""
+
+
+class BlobRef(NamedTuple):
+    """A piece that is kept outside of the container."""
+
+    digest: str
+    size: int
+
+
+def _padding(position: int) -> int:
+    return -position % ALIGNMENT_BYTES
+
+
+def pack(meta: dict[str, Any], pieces: Sequence[Buffer | BlobRef]) -> list[Buffer]:
+    """Lay out a container; returns its parts in order, without copying the pieces."""
+    sizes = [None if isinstance(piece, BlobRef) else memoryview(piece).nbytes for piece in pieces]
+    table: list[list[Any]] = []
+    offset = 0  # relative to the first piece; the meta's own length is not yet known
+    for piece, size in zip(pieces, sizes):
+        if isinstance(piece, BlobRef):
+            table.append([piece.digest, piece.size])
+        else:
+            assert size is not None
+            table.append([offset, size])
+            offset += size + _padding(size)
+    meta_bytes = json.dumps({**meta, "pieces": table}, separators=(",", ":")).encode()
+    meta_bytes += b" " * _padding(_HEAD.size + len(meta_bytes))
+    parts: list[Buffer] = [meta_bytes]
+    for piece, size in zip(pieces, sizes):
+        if isinstance(piece, BlobRef) or not size:
+            continue
+        parts.append(memoryview(piece).cast("B") if not isinstance(piece, bytes) else piece)
+        if _padding(size):
+            parts.append(bytes(_padding(size)))
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    total = _HEAD.size + len(meta_bytes) + offset
+    parts.insert(0, _HEAD.pack(MAGIC, len(meta_bytes), total, digest.digest()))
+    return parts
+
+
+def packed(meta: dict[str, Any], pieces: Sequence[Buffer | BlobRef] = ()) -> bytes:
+    """The same container as one ``bytes``."""
+    return b"".join(pack(meta, pieces))
+
+
+def unpack(buffer: Buffer) -> tuple[dict[str, Any], list[memoryview | BlobRef]]:
+    """Check length and digest, then return the meta and the pieces as views into ``buffer``.
+
+    Raises Damaged, saying what is wrong.
+    """
+    view = memoryview(buffer).cast("B")
+    if len(view) < _HEAD.size:
+        raise Damaged(f"{len(view)} bytes, too short to be a container")
+    magic, meta_length, total, digest = _HEAD.unpack_from(view)
+    if magic != MAGIC:
+        raise Damaged(f"begins with {bytes(magic)!r}, not with {MAGIC!r}")
+    if total != len(view):
+        raise Damaged(f"{len(view)} bytes long, but {total} were written")
+    if hashlib.sha256(view[_HEAD.size :]).digest() != digest:
+        raise Damaged("the digest does not match the content")
+    start = _HEAD.size + meta_length
+    meta: dict[str, Any] = json.loads(bytes(view[_HEAD.size : start]))
+    pieces: list[memoryview | BlobRef] = []
+    for where, size in meta.pop("pieces"):
+        if isinstance(where, str):
+            pieces.append(BlobRef(where, size))
+        else:
+            pieces.append(view[start + where : start + where + size])
+    return meta, pieces
+
+
+def peek(head: bytes, size: int) -> dict[str, Any]:
+    """The meta of a container of ``size`` bytes, from its first bytes; the digest is left to who reads it all.
+
+    Raises Damaged.
+    """
+    if len(head) < _HEAD.size:
+        raise Damaged(f"{size} bytes, too short to be a container")
+    magic, meta_length, total, _ = _HEAD.unpack_from(head)
+    if magic != MAGIC or total != size:
+        raise Damaged(f"{size} bytes long, but {total} were written" if magic == MAGIC else "not a container")
+    try:
+        meta: dict[str, Any] = json.loads(head[_HEAD.size : _HEAD.size + meta_length])
+    except ValueError as error:
+        raise Damaged(f"its head cannot be read ({error})") from error
+    return meta
+
+
+def digest_of(buffer: Buffer) -> str:
+    """The name under which a blob is kept: sha256, in hexadecimal."""
+    return hashlib.sha256(buffer).hexdigest()
+
+
+def write_all(fd: int, parts: Sequence[Buffer]) -> None:
+    """Write every byte of ``parts``, whatever ``writev`` takes at a time."""
+    pending = [memoryview(part).cast("B") for part in parts if len(part)]
+    while pending:
+        done = os.writev(fd, pending[:512])
+        while done:
+            if done >= len(pending[0]):
+                done -= len(pending.pop(0))
+            else:
+                pending[0] = pending[0][done:]
+                done = 0
+
+
+def record(index: int, flags: int, body: bytes) -> bytes:
+    """One item's result, ready to be appended."""
+    return _RECORD.pack(index, flags, len(body), zlib.crc32(body)) + body
+
+
+class Record(NamedTuple):
+    """One item's result as it was found."""
+
+    index: int
+    flags: int
+    offset: int
+    """Where the body begins."""
+    size: int
+    crc: int
+
+
+def records(buffer: Buffer, offset: int = 0) -> Iterator[Record]:
+    """The complete records from ``offset`` on.
+
+    A tail that is not yet, or will never be, a whole record ends the iteration: a worker
+    killed in the middle of a ``write`` has not committed that item.
+    """
+    end = len(buffer)
+    unpack_from = _RECORD.unpack_from
+    while offset + RECORD_HEAD_BYTES <= end:
+        index, flags, size, crc = unpack_from(buffer, offset)
+        offset += RECORD_HEAD_BYTES
+        if offset + size > end:
+            return
+        yield Record(index, flags, offset, size, crc)
+        offset += size
+
+
+def record_body(buffer: Buffer, found: Record) -> memoryview:
+    """The checked body of a record; raises Damaged."""
+    body = memoryview(buffer)[found.offset : found.offset + found.size]
+    if len(body) != found.size:
+        raise Damaged(f"item {found.index}: {len(body)} bytes left of {found.size}")
+    if zlib.crc32(body) != found.crc:
+        raise Damaged(f"item {found.index}: the checksum does not match the content")
+    return body

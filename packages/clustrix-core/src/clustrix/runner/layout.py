@@ -1,0 +1,24 @@
+"""Names of the files of a live job, below its own folder, and the exit codes of a runner."""
+
+CLAIM = "claim"
+OUTPUT = "out"
+ERRORS = "err"
+RESULT = "result"
+EXIT_STATUS = "exit"
+"""Written by the warm parent when a runner ended without a result: its wait status."""
+
+MAP_CLAIMS = "claims"
+MAP_MARKS = "marks"
+
+EX_CLAIMED = 75
+"""Another process had the claim; nothing was run."""
+EX_STORE = 74
+"""The result could not be written."""
+
+
+def worker_claim(worker: int) -> str:
+    return f"worker-{worker}"
+
+
+def worker_results(worker: int) -> str:
+    return f"results-{worker}"

@@ -1,0 +1,261 @@
+"""A worker of a map: takes ranges of items by atomic claims, and appends each result as it comes.
+
+What holds after a kill between any two steps:
+
+* An item with a whole record in a results file is finished.
+* An item that a dead worker's mark names, and that has no record, died with the worker.
+* Any other item that a dead worker had claimed was not begun, and may be claimed for another worker.
+
+The claims file is a log of ``(worker, first, end, next)``, appended under a lock; ``next`` is the first item that nobody
+has claimed.  The marks file is mapped memory that outlives its writer: a slot for each worker with the item it is in (plus
+one; zero: none), the monotonic time at which it began, and how many items the worker has finished, and of them failed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+import sys
+import time
+from collections.abc import Iterator
+from types import CoroutineType
+from typing import Any, NamedTuple
+
+from clustrix.runner import claim, layout, outcome, pickling, setup
+from clustrix.runner.faults import point
+from clustrix.runner.frames import CONTAINER, FAILURE, Buffer, record, write_all
+
+_CLAIM = struct.Struct("<IIII")
+_MARK = struct.Struct("<QdQQ")
+MARKS = 4096
+"""Slots in the marks file: how many workers a map can have in its life.  The last is the dispatcher's own."""
+
+_CLAIM_SECONDS = 0.05
+"""A claim should take about this long: short enough for an even end, long enough to make claiming free."""
+_TELL_SECONDS = 0.02
+
+
+class Claim(NamedTuple):
+    """A range of items that a worker has taken."""
+
+    worker: int
+    first: int
+    end: int
+    next: int
+    """The first item that nobody has claimed."""
+
+
+def read_claims(path: str) -> list[Claim]:
+    """All claims so far, in order."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return []
+    whole = len(data) - len(data) % _CLAIM.size
+    return [Claim(*row) for row in _CLAIM.iter_unpack(data[:whole])]
+
+
+class Claims:
+    """The claims file, open for adding."""
+
+    def __init__(self, path: str, items: int) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._items = items
+
+    def take(self, worker: int, wanted: int, workers: int) -> Claim | None:
+        """Claim up to ``wanted`` items, fewer near the end so that all workers finish together."""
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        try:
+            first = self._next()
+            left = self._items - first
+            if left <= 0:
+                return None
+            count = max(1, min(wanted, -(-left // (2 * workers))))
+            return self._append(worker, first, first + count, first + count)
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def give(self, worker: int, first: int, end: int) -> Claim:
+        """Pass items that a dead worker had claimed, and not begun, to another."""
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        try:
+            return self._append(worker, first, end, self._next())
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _next(self) -> int:
+        size = os.fstat(self._fd).st_size
+        size -= size % _CLAIM.size
+        if not size:
+            return 0
+        return Claim(*_CLAIM.unpack(os.pread(self._fd, _CLAIM.size, size - _CLAIM.size))).next
+
+    def _append(self, *row: int) -> Claim:
+        # A write that a kill cut short leaves an odd tail; it goes before the next claim is added.
+        size = os.fstat(self._fd).st_size
+        if size % _CLAIM.size:
+            os.ftruncate(self._fd, size - size % _CLAIM.size)
+        os.write(self._fd, _CLAIM.pack(*row))
+        return Claim(*row)
+
+
+class Mark(NamedTuple):
+    """What a worker is doing and has done."""
+
+    item: int | None
+    since: float
+    finished: int
+    failed: int
+
+
+class Marks:
+    """The marks file as mapped memory."""
+
+    def __init__(self, path: str) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            size = MARKS * _MARK.size
+            if os.fstat(fd).st_size < size:
+                # Real blocks: a store into a hole of a full disk would kill the process.
+                os.posix_fallocate(fd, 0, size) if hasattr(os, "posix_fallocate") else os.ftruncate(fd, size)
+            self.memory = mmap.mmap(fd, size)
+        finally:
+            os.close(fd)
+
+    def of(self, worker: int) -> Mark:
+        """What is marked for a worker; times are monotonic seconds."""
+        item, since, finished, failed = _MARK.unpack_from(self.memory, worker * _MARK.size)
+        return Mark(item - 1 if item else None, since, finished, failed)
+
+    def set(self, worker: int, finished: int, failed: int) -> None:
+        """Write down a count, with no item begun."""
+        _MARK.pack_into(self.memory, worker * _MARK.size, 0, 0.0, finished, failed)
+
+    def totals(self) -> tuple[int, int]:
+        """How many items are finished, and how many of them failed."""
+        rows = [(row[2], row[3]) for row in _MARK.iter_unpack(self.memory)]
+        return sum(row[0] for row in rows), sum(row[1] for row in rows)
+
+    def close(self) -> None:
+        self.memory.close()
+
+
+class _Worker:
+    """One worker's run through its claims."""
+
+    def __init__(self, order: setup.Order, bundle: setup.Bundle, notifier: setup.Notifier) -> None:
+        self._order = order
+        self._bundle = bundle
+        self._notifier = notifier
+        self._items: int = bundle.meta["items"]
+        self._workers: int = max(1, bundle.meta["workers"])
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        self._results = os.open(order.file(layout.worker_results(order.worker)), flags, 0o600)
+        self._granule: tuple[int, list[Any]] = (-1, [])
+        self._finished = self._failed = 0
+
+    def run(self) -> None:
+        claims = Claims(self._order.file(layout.MAP_CLAIMS), self._items)
+        wanted = 1
+        # The first ranges are those that a dead worker left: they were given before this worker started.
+        given: Iterator[list[int]] = iter(self._order.claims)
+        function = setup.load_function(self._bundle)
+        kwargs: dict[str, Any] = self._bundle.load(self._bundle.meta["common"])
+        marks = Marks(self._order.file(layout.MAP_MARKS))
+        while True:
+            pair = next(given, None)
+            if pair is None:
+                taken = claims.take(self._order.worker, wanted, self._workers)
+                if taken is None:
+                    return
+                pair = [taken.first, taken.end]
+            point("map.after-claim")
+            began = time.monotonic()
+            self._range(pair[0], pair[1], function, kwargs, marks)
+            self._notifier.send(b"P")
+            seconds = max(time.monotonic() - began, 1e-9)
+            wanted = max(1, min(int((pair[1] - pair[0]) * _CLAIM_SECONDS / seconds), wanted * 8))
+
+    def _range(self, first: int, end: int, function: Any, kwargs: dict[str, Any], marks: Marks) -> None:
+        # One loop with everything at hand: a microsecond here is a third of what an empty item costs.
+        monotonic, write, pack_mark, memory = time.monotonic, os.write, _MARK.pack_into, marks.memory
+        slot, results = self._order.worker * _MARK.size, self._results
+        told = monotonic()
+        for index in range(first, end):
+            now = monotonic()
+            pack_mark(memory, slot, index + 1, now, self._finished, self._failed)
+            point("map.in-item")
+            try:
+                value = function(*self._item(index), **kwargs)
+                if type(value) is CoroutineType:
+                    value = setup.run_to_end(value)
+                data = _body_of(value)
+            except setup.SetupFailed as error:
+                data = (FAILURE | CONTAINER, b"".join(outcome.of_setup(str(error))))
+            except BaseException as error:  # the process's edge: all that the user's code can raise goes home
+                data = (FAILURE | CONTAINER, b"".join(outcome.of_exception(error)))
+            point("map.before-record")
+            row = record(index, *data)
+            if write(results, row) != len(row):
+                raise OSError(f"item {index}: its result was not written whole")
+            self._finished += 1
+            self._failed += data[0] & FAILURE
+            pack_mark(memory, slot, 0, 0.0, self._finished, self._failed)
+            if now - told > _TELL_SECONDS:
+                told = now
+                self._notifier.send(b"P")
+
+    def _item(self, index: int) -> Any:
+        """The arguments of an item; the granule it was pickled with is unpacked once."""
+        size = self._bundle.meta["granule"]
+        number = index // size
+        if self._granule[0] != number:
+            self._granule = (number, self._bundle.load(self._bundle.meta["granules"][number]))
+        return self._granule[1][index % size]
+
+
+def _body_of(value: Any) -> tuple[int, bytes]:
+    """Flags and body of a returned value: a bare pickle where that is all there is to it."""
+    if type(value) in (int, float, str, bool, type(None)):
+        return 0, pickling.pickle.dumps(value, 5)
+    try:
+        pickled = pickling.dump(value, "result", pickling.ResultPickler)
+    except pickling.Unpicklable as error:
+        return FAILURE | CONTAINER, b"".join(outcome.refused(error, type(value)))
+    if not pickled.buffers:
+        return 0, pickled.stream
+    return CONTAINER, b"".join(outcome.pack({"kind": outcome.VALUE}, pickled.pieces()))
+
+
+def run(order: setup.Order, payload: bytes, notifier: setup.Notifier) -> int:
+    """Run a worker to the end of the map; returns the exit code of the process."""
+    if not claim.take(order.file(layout.worker_claim(order.worker))):
+        return layout.EX_CLAIMED
+    try:
+        setup.take_environment(order)
+        setup.take_place(order)
+        bundle = setup.open_bundle(payload, order.blobs)
+        _Worker(order, bundle, notifier).run()
+    except setup.SetupFailed as error:
+        return _failed_to_start(order, outcome.of_setup(str(error)))
+    except OSError as error:
+        print(f"clustrix: {error}", file=sys.stderr)
+        return layout.EX_STORE
+    except BaseException as error:  # the function or the common arguments could not be unpacked
+        return _failed_to_start(order, outcome.of_exception(error))
+    return 0
+
+
+def _failed_to_start(order: setup.Order, parts: list[Buffer]) -> int:
+    """Leave the reason as the whole map's outcome: no item can run."""
+    fd = os.open(order.file(layout.RESULT) + f".{order.worker}", os.O_WRONLY | os.O_CREAT, 0o600)
+    write_all(fd, parts)
+    os.close(fd)
+    os.rename(order.file(layout.RESULT) + f".{order.worker}", order.file(layout.RESULT))
+    return 1

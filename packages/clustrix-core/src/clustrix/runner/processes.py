@@ -1,0 +1,181 @@
+"""Processes as the operating system shows them: who lives, whose child, how large, and how to end them all.
+
+Linux answers from ``/proc``; elsewhere ``ps`` is asked (macOS has no ``/proc``).  A process is named by its pid
+*and* its start time, because pids are used again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import NamedTuple
+
+HAS_PROC = os.path.exists("/proc/self/stat")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Process(NamedTuple):
+    """One row of the process table."""
+
+    pid: int
+    parent: int
+    start: str
+    """When it started, in whatever unit the system counts; comparable on this boot only."""
+    resident_bytes: int
+    zombie: bool
+
+
+@functools.cache
+def boot_id() -> str:
+    """Changes with every start of the machine; empty where the system does not tell."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _read(pid: int) -> Process | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The name stands in parentheses and may itself hold spaces and parentheses.
+    fields = text[text.rindex(b")") + 2 :].split()
+    return Process(
+        pid, int(fields[1]), fields[19].decode(), int(fields[21]) * _PAGE_BYTES, fields[0] in (b"Z", b"X")
+    )
+
+
+def parse_ps(text: str) -> dict[int, Process]:
+    """The process table from ``ps -A -o pid=,ppid=,rss=,stat=,lstart=``."""
+    table = {}
+    for line in text.splitlines():
+        fields = line.split(None, 4)
+        if len(fields) == 5:
+            pid, parent, rss_kib = int(fields[0]), int(fields[1]), int(fields[2])
+            table[pid] = Process(pid, parent, fields[4].strip(), rss_kib * 1024, fields[3].startswith("Z"))
+    return table
+
+
+def _ps() -> dict[int, Process]:
+    command = ["ps", "-A", "-o", "pid=,ppid=,rss=,stat=,lstart="]
+    environment = {**os.environ, "LC_ALL": "C"}
+    return parse_ps(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
+
+
+def table() -> dict[int, Process]:
+    """Every process of this machine, by pid."""
+    if not HAS_PROC:
+        return _ps()
+    found = (_read(int(name)) for name in os.listdir("/proc") if name.isdigit())
+    return {process.pid: process for process in found if process is not None}
+
+
+def lookup(pid: int) -> Process | None:
+    """One process, or None when there is none with that pid."""
+    return _read(pid) if HAS_PROC else _ps().get(pid)
+
+
+def alive(pid: int, start: str) -> bool:
+    """Whether that very process, not a later one with its pid, still runs."""
+    process = lookup(pid)
+    return process is not None and process.start == start and not process.zombie
+
+
+def seconds_since(start: str) -> float:
+    """How long ago a process of this start time began; 0 where that cannot be told."""
+    if not HAS_PROC or not start:
+        return 0.0
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return max(0.0, now - int(start) / os.sysconf("SC_CLK_TCK"))
+
+
+def descendants(root: int) -> list[Process]:
+    """All processes below ``root``, dead ones that wait to be reaped left out."""
+    children: dict[int, list[Process]] = {}
+    for process in table().values():
+        children.setdefault(process.parent, []).append(process)
+    found: list[Process] = []
+    queue = [root]
+    while queue:
+        below = children.get(queue.pop(), [])
+        queue.extend(process.pid for process in below)
+        found.extend(process for process in below if not process.zombie)
+    return found
+
+
+def tree_bytes(root: int, limit: int) -> int:
+    """Memory of ``root`` and all below it, in bytes.
+
+    Resident sizes count a page once for each process that shares it.  Only when their sum is above ``limit`` is
+    the costlier proportional size asked for, so that forked children sharing a large array are not punished.
+    """
+    processes = descendants(root)
+    itself = lookup(root)
+    if itself is not None:
+        processes.append(itself)
+    resident = sum(process.resident_bytes for process in processes)
+    if resident <= limit or not HAS_PROC:
+        return resident
+    return sum(_proportional_bytes(process) for process in processes)
+
+
+def _proportional_bytes(process: Process) -> int:
+    try:
+        with open(f"/proc/{process.pid}/smaps_rollup") as file:
+            for line in file:
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) * 1024
+    except ProcessLookupError:
+        return 0
+    except OSError:  # not allowed, or a kernel before 4.14
+        return process.resident_bytes
+    return 0
+
+
+def _signal(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def kill_tree(root: int, start: str, seconds: float = 5.0) -> None:
+    """End ``root`` and all that descends from it, also what made a session of its own.
+
+    The root is stopped first so that it starts nothing more, and killed last: while it lives it is the
+    reaper of its orphans, and the tree stays one.
+    """
+    if not alive(root, start):
+        return
+    _signal(root, signal.SIGSTOP)
+    deadline = time.monotonic() + seconds
+    while (below := descendants(root)) and time.monotonic() < deadline:
+        for process in below:
+            _signal(process.pid, signal.SIGKILL)
+        time.sleep(0.001)
+    _signal(root, signal.SIGKILL)
+
+
+def become_subreaper() -> bool:
+    """Have orphaned descendants become this process's children (Linux); says whether it worked."""
+    if not sys.platform.startswith("linux"):
+        return False
+    return ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def own_children() -> list[int]:
+    """The pids of this process's children."""
+    me = os.getpid()
+    try:
+        with open(f"/proc/{me}/task/{me}/children") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:  # a kernel without CONFIG_PROC_CHILDREN, or no /proc
+        return [process.pid for process in table().values() if process.parent == me]

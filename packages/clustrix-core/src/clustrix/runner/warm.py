@@ -1,0 +1,184 @@
+"""The warm parent: a small single-threaded process from which runners are forked in a millisecond.
+
+``python -m clustrix.runner.warm EVENTS_FD [COMMAND ...]`` reads orders from its standard input, a socket, and answers
+there with what it started and what ended.  When the dispatcher is gone without a farewell, it starts COMMAND (a new
+dispatcher), waits for the runners it has, and leaves.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from contextlib import suppress
+from typing import Any
+
+from clustrix.runner import call, layout, maps, processes, setup
+from clustrix.runner.messages import Decoder, encode
+
+_LINGER_SECONDS = 5.0
+
+
+class WarmParent:
+    """Forks runners, reaps them, and ends what they leave behind."""
+
+    def __init__(self, control: socket.socket, events: socket.socket, successor: list[str]) -> None:
+        self._control = control
+        self._events = events
+        self._successor = successor
+        self._folders: dict[int, str] = {}
+        self._farewell = False
+        self._heir: subprocess.Popen[bytes] | None = None
+        self._wakeup, wakeup = socket.socketpair()
+        for end in (self._wakeup, wakeup, events):
+            end.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
+        self._wakeup_write = wakeup
+
+    def serve(self) -> None:
+        """Until the dispatcher and the last runner are gone."""
+        decoder = Decoder()
+        selector = selectors.DefaultSelector()
+        selector.register(self._control, selectors.EVENT_READ)
+        selector.register(self._wakeup, selectors.EVENT_READ)
+        connected = True
+        while connected or self._folders:
+            for key, _ in selector.select():
+                if key.fileobj is self._wakeup:
+                    self._drain_wakeup()
+                    self._reap()
+                    continue
+                data = self._receive()
+                if not data:
+                    selector.unregister(self._control)
+                    connected = False
+                    if not self._farewell:
+                        self._start_successor()
+                for message, payload in decoder.feed(data):
+                    self._obey(message, payload)
+
+    def _receive(self) -> bytes:
+        try:
+            return self._control.recv(1 << 20)
+        except ConnectionError:
+            return b""
+
+    def _drain_wakeup(self) -> None:
+        with suppress(BlockingIOError):
+            while self._wakeup.recv(4096):
+                continue
+
+    def _obey(self, message: dict[str, Any], payload: bytes) -> None:
+        if message.get("op") == "farewell":
+            self._farewell = True
+            return
+        order = setup.Order(**message["order"])
+        pid = os.fork()
+        if pid == 0:
+            self._child(order, payload)
+        self._folders[pid] = order.folder
+        process = processes.lookup(pid)
+        start = process.start if process else ""
+        self._tell({"op": "started", "job": order.job, "worker": order.worker, "pid": pid, "start": start})
+
+    def _child(self, order: setup.Order, payload: bytes) -> None:
+        code = 70  # EX_SOFTWARE: this very code failed
+        try:
+            setup.become_job(order)
+            self._control.close()
+            self._wakeup.close()
+            self._wakeup_write.close()
+            notifier = setup.Notifier(self._events, order.job)
+            code = (maps if order.kind == "map" else call).run(order, payload, notifier)
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except BaseException:  # the process's edge; the dispatcher shows the tail of stderr
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(code)
+
+    def _reap(self) -> None:
+        ended = False
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            ended = True
+            folder = self._folders.pop(pid, None)
+            if folder is None:
+                continue
+            self._keep_status(folder, pid, status)
+            self._tell({"op": "exited", "pid": pid, "status": status, "peak": usage.ru_maxrss * 1024})
+        if ended:
+            self._end_orphans()
+
+    def _keep_status(self, folder: str, pid: int, status: int) -> None:
+        """For a dispatcher that was not there: how a runner ended that left no result."""
+        if status == 0 and os.path.exists(os.path.join(folder, layout.RESULT)):
+            return
+        with suppress(OSError):  # no folder any more, or no room: the cause of death is then unknown
+            path = os.path.join(folder, f"{layout.EXIT_STATUS}-{pid}")
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+            os.write(fd, str(status).encode())
+            os.close(fd)
+
+    def _end_orphans(self) -> None:
+        """Kill what ended runners have left: their descendants came to this process, which reaps for them."""
+        deadline = time.monotonic() + _LINGER_SECONDS
+        while time.monotonic() < deadline:
+            known = {*self._folders, self._heir.pid if self._heir else 0}
+            orphans = [pid for pid in processes.own_children() if pid not in known]
+            for pid in orphans:
+                for process in [*processes.descendants(pid), processes.lookup(pid)]:
+                    if process is not None and not process.zombie:
+                        with suppress(ProcessLookupError):
+                            os.kill(process.pid, signal.SIGKILL)
+            if not orphans:
+                return
+            for pid in orphans:
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        with suppress(OSError):  # the dispatcher is gone; its successor looks for itself
+            self._control.sendall(encode(message))
+
+    def _start_successor(self) -> None:
+        if self._successor:
+            null = subprocess.DEVNULL
+            self._heir = subprocess.Popen(
+                self._successor, stdin=null, stdout=null, stderr=null, start_new_session=True
+            )
+
+
+def main() -> None:
+    """Entry point of the warm parent."""
+    os.chdir("/")
+    warnings.simplefilter("default")
+    processes.become_subreaper()
+    control = socket.socket(fileno=os.dup(0))
+    events = socket.socket(fileno=int(sys.argv[1]))
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.close(null)
+    # What every job needs, once; then nothing of it is looked at by the collector, so that the pages stay shared.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    WarmParent(control, events, sys.argv[2:]).serve()
+
+
+if __name__ == "__main__":
+    main()

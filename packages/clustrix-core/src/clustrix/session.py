@@ -1,0 +1,110 @@
+"""What this process holds open: the journal, the blob store, the lines to dispatchers, its environment variables' file.
+
+Made on first use; made anew in a forked child, and when the state directory has been replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import uuid
+
+from clustrix.bundle import BlobStore
+from clustrix.dispatcher.client import Client, is_inline
+from clustrix.dispatcher.instance import Instance
+from clustrix.errors import storage_error
+from clustrix.journal import Journal, Place, state_place
+from clustrix.journal.place import dispatcher_name
+
+
+class Session:
+    """One process's connection to one state directory.  Safe for any number of threads."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.journal = Journal(place)
+        self.blobs = BlobStore(place.blobs)
+        self.name = dispatcher_name(place)
+        self._clients: dict[str, Client] = {}
+        self._lock = threading.Lock()
+        self._environ: dict[str, str] = {}
+        self._environ_name = ""
+        self.introduced = False
+        """Whether the journal knows how to start this environment's dispatcher."""
+
+    def client(self, name: str) -> Client:
+        """The line to a dispatcher: this environment's, or another's whose jobs are asked about."""
+        with self._lock:
+            known = self._clients.get(name)
+            if known is None:
+                executable = ""
+                if name != self.name:
+                    recorded = self.journal.dispatcher_of(name)
+                    executable = recorded[0] if recorded else ""
+                instance = Instance(self.place, name)
+                known = self._clients[name] = Client(instance, executable, is_inline() and name == self.name)
+        return known
+
+    def environ(self) -> str:
+        """The name of the file for the environment variables as they are now."""
+        now = dict(os.environ)
+        with self._lock:
+            if now != self._environ:
+                self._environ = now
+                self._environ_name = uuid.uuid4().hex
+            return self._environ_name
+
+    def write_environ(self) -> None:
+        """Have that file on disk.  Called under the journal's lock, as is its removal when no job needs it."""
+        path = os.path.join(self.place.environments, self._environ_name)
+        if os.path.exists(path):
+            return
+        data = json.dumps(self._environ).encode()
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                os.write(fd, data)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise storage_error(path, error) from error
+
+    def introduction(self) -> tuple[str, str] | None:
+        """Executable and host, once."""
+        if self.introduced:
+            return None
+        return sys.executable, os.uname().nodename
+
+
+_current: tuple[tuple[str | None, str | None], Session] | None = None
+_lock = threading.Lock()
+
+
+def session() -> Session:
+    """This process's session.  Raises an error below JournalError when the state directory cannot be used."""
+    global _current
+    key = (os.environ.get("XDG_STATE_HOME"), os.environ.get("HOME"))
+    found = _current
+    if found is not None and found[0] == key and not found[1].journal.vanished():
+        return found[1]
+    with _lock:
+        if _current is None or _current[0] != key or _current[1].journal.vanished():
+            _current = (key, Session(state_place()))
+        return _current[1]
+
+
+_inherited: list[object] = []
+
+
+def _after_fork() -> None:
+    # What the parent had open is the parent's: it is neither used nor closed here.
+    global _current, _lock
+    _inherited.append(_current)
+    _current = None
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
