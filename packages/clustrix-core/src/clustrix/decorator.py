@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import types
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
@@ -37,7 +38,10 @@ class ClusterFunction(Generic[P, R]):
         bound: tuple[Any, ...] = (),
         decorated: ClusterFunction[P, R] | None = None,
     ) -> None:
-        functools.update_wrapper(self, function)
+        if isinstance(function, types.FunctionType):
+            # What somebody hung on the function is kept, unless it would stand in the way of a method of this class.
+            vars(self).update((k, v) for k, v in vars(function).items() if not hasattr(ClusterFunction, k))
+        functools.update_wrapper(self, function, updated=())
         self._function = function
         self._options = options
         self._bound = bound
@@ -45,21 +49,21 @@ class ClusterFunction(Generic[P, R]):
         """The one that stands in the module: where a job can import it, it need not travel."""
         self._kind: type | None = None
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run as a job and wait: returns what the function returns, raises what it raises.
 
         What the job prints appears here.  Ctrl-C cancels the job.  With ``async_submit=True`` it returns an
         AsyncJobResult at once.  Inside a job the function is called in place.
         """
         if "CLUSTRIX_JOB_ID" in os.environ:
-            return self.local(*args, **kwargs)
+            return _finished(self.local(*args, **kwargs))
         if self._setting("async_submit"):
             return self.submit(*args, **kwargs)  # type: ignore[return-value]
         from clustrix.blocking import wait_for
 
         return wait_for(self.submit(*args, **kwargs))
 
-    def submit(self, *args: P.args, **kwargs: P.kwargs) -> AsyncJobResult[R]:
+    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncJobResult[R]:
         """Submit as a job and return its handle at once; durable when this returns.
 
         Raises BundleError when the function or an argument cannot be sent, an error below JournalError when the journal cannot be
@@ -69,7 +73,7 @@ class ClusterFunction(Generic[P, R]):
 
         return submit_call(self._subject(), (*self._bound, *args), kwargs)
 
-    def map(self, *iterables: Iterable[Any], **common: Any) -> MapResult[R]:
+    def map(self, /, *iterables: Iterable[Any], **common: Any) -> MapResult[R]:
         """Submit one job that calls the function for each item; returns its handle at once.
 
         Several iterables give one positional argument each, as with the built-in ``map``; ``common`` goes to every call.
@@ -83,11 +87,11 @@ class ClusterFunction(Generic[P, R]):
         found: Any = submit_map(self._subject(), items, common)
         return found  # type: ignore[no-any-return]
 
-    def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function here, in this process, with no machinery."""
         return self._function(*self._bound, *args, **kwargs)
 
-    def options(self, **options: Any) -> ClusterFunction[P, R]:
+    def options(self, /, **options: Any) -> ClusterFunction[P, R]:
         """The same function with other settings: ``fit.options(cores=4).submit(...)``.
 
         Raises ConfigError for a bad value, UnknownOption for an unknown name.
@@ -112,7 +116,7 @@ class ClusterFunction(Generic[P, R]):
         if self._kind is staticmethod:
             return self
         subject = owner if self._kind is classmethod else instance
-        if subject is None:
+        if subject is None or not _binds(self._function):
             return self
         return ClusterFunction(self._function, self._options, (*self._bound, subject), self._decorated)
 
@@ -129,6 +133,28 @@ class ClusterFunction(Generic[P, R]):
     def __repr__(self) -> str:
         name = getattr(self._function, "__qualname__", repr(self._function))
         return f"<clustrix function {name}>"
+
+
+def _binds(function: Callable[..., Any]) -> bool:
+    """Whether it becomes a method in a class: a def does, a built-in, a partial or a callable object does not."""
+    return hasattr(type(function), "__get__") and not isinstance(function, types.MethodType)
+
+
+def _finished(value: Any) -> Any:
+    """What an async function returned, run to its end: a call gives the same inside a job as outside."""
+    if not isinstance(value, types.CoroutineType):
+        return value
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(value)
+    # Called from a coroutine: it holds up the caller's loop, as a call does that waits for a job.
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, value).result()
 
 
 def _rebuild(
@@ -174,15 +200,14 @@ def _decorated(target: Any, settings: dict[str, Any]) -> Any:
     kind = type(target) if isinstance(target, (staticmethod, classmethod)) else None
     function = target.__func__ if kind else target
     if isinstance(function, ClusterFunction):
-        return function.options() if not settings else ClusterFunction(
-            function._function, {**function._options, **settings}
-        )
+        again = ClusterFunction(function._function, {**function._options, **settings}, function._bound)
+        again._kind = kind or function._kind
+        return again
     if not callable(function) or isinstance(function, type):
         raise TypeError(
             f"cluster() takes a function, not {function!r}; write @cluster, or @cluster(cores=4) above a def"
         )
-    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
-    if flags & (_GENERATOR | _ASYNC_GENERATOR):
+    if _flags(function) & (_GENERATOR | _ASYNC_GENERATOR):
         name = getattr(function, "__qualname__", repr(function))
         raise TypeError(
             f"{name} is a generator function: what it yields cannot come home one by one; return a list instead"
@@ -190,3 +215,11 @@ def _decorated(target: Any, settings: dict[str, Any]) -> Any:
     made: ClusterFunction[Any, Any] = ClusterFunction(function, settings)
     made._kind = kind
     return made
+
+
+def _flags(function: Any) -> int:
+    """Of the code that a call runs: behind partials, and of a callable object's ``__call__``."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(function, "__code__", None) or getattr(getattr(type(function), "__call__", None), "__code__", None)
+    return int(getattr(code, "co_flags", 0))

@@ -41,6 +41,8 @@ from concurrent.futures import CancelledError
 from typing import Any
 
 _TAIL_LINES = 12
+_SHOWN_CHARACTERS = 200
+"""Of a bad value, in a message."""
 
 
 class ClustrixError(Exception):
@@ -62,7 +64,15 @@ class ConfigError(ClustrixError, ValueError):
 
     def __str__(self) -> str:
         example = f" Example: {self.example}." if self.example else ""
-        return f"{self.field}={self.value!r}: {self.allowed}.{example}"
+        return f"{self.field}={_shown(self.value)}: {self.allowed}.{example}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # an int of more than 4,300 digits, or whatever a class's own __repr__ raises
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
 class UnknownOption(ConfigError, TypeError):

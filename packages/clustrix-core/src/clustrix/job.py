@@ -227,6 +227,8 @@ def attach(job: str) -> AsyncJobResult[Any]:
 
     A map gives a MapResult.  Raises UnknownJob with the nearest ids.
     """
+    if not isinstance(job, str):
+        raise TypeError(f"attach() takes the id of a job, a text, not {job!r}")
     home = session()
     record = home.journal.job(job)
     if record.kind == "map":

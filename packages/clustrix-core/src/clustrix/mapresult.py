@@ -7,13 +7,15 @@ import mmap
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar, overload
 
 from clustrix import outcomes
 from clustrix.errors import DispatcherError, ResultDamaged
 from clustrix.job import AsyncJobResult
 from clustrix.journal import JobRecord, Place
+from clustrix.runner import layout
 from clustrix.runner.frames import FAILURE, Record, records
 from clustrix.session import Session
 
@@ -30,14 +32,27 @@ class _Items:
         self._place = place
         self._job = job
         self._offsets: dict[str, int] = {}
-        self.found: dict[int, tuple[mmap.mmap, Record]] = {}
+        self._views: dict[str, mmap.mmap] = {}
+        """Of each file the latest view, which holds all that was found in it: a process may have only so many."""
+        self._looking = threading.Lock()
+        self.found: dict[int, tuple[str, Record]] = {}
+        """The file and place of each item's record."""
         self.failed = 0
+
+    def get(self, index: int) -> tuple[mmap.mmap, Record] | None:
+        """An item's record and the memory that it is in."""
+        found = self.found.get(index)
+        return None if found is None else (self._views[found[0]], found[1])
 
     def look(self) -> None:
         """Take in what has been added."""
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
         folder = self._place.job_folder(self._job)
         try:
-            names = [name for name in os.listdir(folder) if name.startswith("results-")]
+            names = [name for name in os.listdir(folder) if name.startswith(layout.MAP_RESULTS)]
         except FileNotFoundError:
             return
         for name in names:
@@ -52,10 +67,11 @@ class _Items:
                 view = mmap.mmap(fd, size, access=mmap.ACCESS_COPY)
             finally:
                 os.close(fd)
+            self._views[name] = view
             for record in records(view, offset):
                 # The first record of an item counts; there is a second only if a file was tampered with.
                 if record.index not in self.found:
-                    self.found[record.index] = (view, record)
+                    self.found[record.index] = (name, record)
                     self.failed += record.flags & FAILURE
                 offset = record.offset + record.size
             self._offsets[name] = offset
@@ -74,12 +90,15 @@ class MapResult(AsyncJobResult[list[R]]):
         self._count = items
         self._items = _Items(home.place, job)
         self._changed = threading.Condition()
+        self._wakers: set[Callable[[], None]] = set()
         super().__init__(home, record, job, name, backend)
 
     def _news(self, news: str, error: DispatcherError | None) -> None:
         super()._news(news, error)
         with self._changed:
             self._changed.notify_all()
+            for wake in self._wakers:
+                wake()
 
     def __len__(self) -> int:
         return self._count
@@ -100,8 +119,27 @@ class MapResult(AsyncJobResult[list[R]]):
     async def __aiter__(self) -> AsyncIterator[R]:
         for index in range(self._count):
             if not self._there(index):
-                await asyncio.get_running_loop().run_in_executor(None, self._wait_for, index, None)
+                await self._until_there(index)
             yield self._item(index)
+
+    async def _until_there(self, index: int) -> None:
+        # No thread waits here: one that cannot be cancelled would hold up the end of the event loop.
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # that loop has been closed
+                loop.call_soon_threadsafe(changed.set)
+
+        with self._changed:
+            self._wakers.add(wake)
+        try:
+            while not self._there(index):
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(changed.wait(), _NOTICE_SECONDS)
+                changed.clear()
+        finally:
+            with self._changed:
+                self._wakers.discard(wake)
 
     def finished(self) -> int:
         """How many items are finished now, failed ones among them."""
@@ -149,7 +187,7 @@ class MapResult(AsyncJobResult[list[R]]):
 
     def _decoded(self, index: int) -> tuple[bool, Any]:
         subject = outcomes.Subject(self.id, self.name, self.backend, index)
-        found = self._items.found.get(index)
+        found = self._items.get(index)
         if found is not None:
             return outcomes.decode_item(subject, *found)
         # The map has ended without this item: it was cancelled, or could not begin.

@@ -6,7 +6,8 @@ import json
 import mmap
 import os
 from collections.abc import Sequence
-from types import TracebackType
+from contextlib import suppress
+from types import FunctionType, TracebackType
 from typing import Any
 
 import tblib
@@ -46,14 +47,16 @@ def decode(journal: Journal, record: JobRecord, found: Outcome) -> tuple[bool, A
     if found.data is None and found.path is None:
         return False, subject.error(JobLost, found.reason or "it has no result")
     try:
-        buffer = found.data if found.data is not None else _mapped(journal, record.id, found.path or "")
+        # Private memory in both cases: arrays are views into it, and the caller may change them.
+        data = found.data
+        buffer = bytearray(data) if data is not None else _mapped(journal, record.id, found.path or "")
         return open_container(subject, buffer)
     except (Damaged, FileNotFoundError) as error:
         return False, _damaged(subject, error)
 
 
 def _mapped(journal: Journal, job: str, name: str) -> memoryview:
-    """A large result as private memory: arrays in it are used in place, and may be changed."""
+    """A large result as private memory."""
     for _ in range(2):  # it moves from the live to the kept folder once, perhaps just now
         try:
             fd = os.open(os.path.join(journal.place.job_folder(job), name), os.O_RDONLY)
@@ -147,28 +150,52 @@ def _exception(
 ) -> BaseException:
     name = f"{node['module']}.{node['type']}" if node["module"] != "builtins" else node["type"]
     reason = "it could not be pickled there"
-    if "whole" in node:
+    for rebuild in (_from_own_init, _from_whole, _from_parts):
         try:
-            error = kinds.load_stream(pieces[node["whole"]])
-            if isinstance(error, BaseException):
-                return _with_notes(error, node)
-            reason = "its pickle made something else"
+            error = rebuild(node, pieces)
         except Exception as failure:  # its class is missing here, or its __init__ wants other arguments
             reason = f"{type(failure).__name__}: {failure}"
-    if "parts" in node:
-        try:
-            cls, args, state = kinds.load_stream(pieces[node["parts"]])
-            error = cls.__new__(cls, *args)
-            error.args = args
-            vars(error).update(state)
+            continue
+        if error is not None:
             return _with_notes(error, node)
-        except Exception as failure:  # as above
-            reason = f"{type(failure).__name__}: {failure}"
     message = node["text"]
     cause = f"its function raised {name}: {message}"
     advice = f"That exception cannot be rebuilt here ({reason}). The traceback there:\n{text.rstrip()}"
     details = {"type": name, "message": message, "traceback": text}
     return subject.error(RemoteError, cause, advice=advice, details=details)
+
+
+def _from_own_init(node: dict[str, Any], pieces: Sequence[memoryview]) -> BaseException | None:
+    """One whose class has an ``__init__`` and no ``__reduce__`` of its own: calling it again would change it.
+
+    It passes something made of its arguments on to Exception, and is given that when it is unpickled.
+    """
+    if "parts" not in node:
+        return None
+    cls = kinds.load_stream(pieces[node["parts"]])[0]
+    plain = cls.__reduce__ is BaseException.__reduce__ and cls.__reduce_ex__ is BaseException.__reduce_ex__
+    return _from_parts(node, pieces) if plain and isinstance(cls.__init__, FunctionType) else None
+
+
+def _from_whole(node: dict[str, Any], pieces: Sequence[memoryview]) -> BaseException | None:
+    """As its own ``__reduce__`` says."""
+    error = kinds.load_stream(pieces[node["whole"]]) if "whole" in node else None
+    return error if isinstance(error, BaseException) else None
+
+
+def _from_parts(node: dict[str, Any], pieces: Sequence[memoryview]) -> BaseException | None:
+    """From class, arguments and attributes, without calling the class's own ``__init__``."""
+    if "parts" not in node:
+        return None
+    cls, args, state = kinds.load_stream(pieces[node["parts"]])
+    error: BaseException = cls.__new__(cls, *args)
+    inits = (vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
+    built_in = next(init for init in inits if not isinstance(init, FunctionType))
+    with suppress(TypeError):
+        built_in(error, *args)  # what a built-in class keeps outside of args and attributes: OSError its errno
+    error.args = args
+    vars(error).update(state)
+    return error
 
 
 def _with_notes(error: BaseException, node: dict[str, Any]) -> BaseException:

@@ -33,7 +33,7 @@ class BlobStore:
         Raises JournalFull, JournalUnusable.
         """
         size = memoryview(piece).nbytes
-        if size <= INLINE_BYTES:
+        if size < INLINE_BYTES:
             return piece
         ref = BlobRef(digest_of(piece), size)
         if ref.digest not in self._known or not os.path.exists(self.path(ref.digest)):

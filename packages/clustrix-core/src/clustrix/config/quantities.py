@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from typing import Any
 
@@ -11,6 +12,7 @@ from clustrix.errors import ConfigError
 CORES_HELP = "a whole number of at least 1"
 _MEMORY_HELP = 'a number with a unit (B, KB, MB, GB, TB; KiB, MiB, …), a number of bytes, or None for no limit'
 _TIME_HELP = 'hours:minutes:seconds, minutes:seconds, days-hours:minutes:seconds, a number with a unit (s, min, h, d), a number of seconds, or None'
+_MOST_CORES = 1_000_000
 _LARGEST_BYTES = 2**60
 _LONGEST_SECONDS = 10 * 365 * 86400.0
 
@@ -21,19 +23,18 @@ _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "hour
 
 def parse_cores(field: str, value: Any) -> int:
     """Cores of one call.  Raises ConfigError."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000:
+    found = None if isinstance(value, float) else _number(value)
+    if found is None or not 1 <= found <= _MOST_CORES:
         raise ConfigError(field, value, f"cores must be {CORES_HELP}", f"{field}=4")
-    return value
+    return int(found)
 
 
 def parse_memory(field: str, value: Any) -> int | None:
     """Bytes of one call; None: no limit.  "1GB" is 2**30 bytes, as batch systems count.  Raises ConfigError."""
     if value is None:
         return None
-    found: float | None = None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        found = float(value)
-    elif isinstance(value, str):
+    found = _number(value)
+    if isinstance(value, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
         if match and match[2] in _UNITS:
             found = float(match[1]) * _UNITS[match[2]]
@@ -46,17 +47,27 @@ def parse_time(field: str, value: Any) -> float | None:
     """Seconds; None: no limit.  Raises ConfigError."""
     if value is None:
         return None
-    found: float | None = None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        found = float(value)
-    elif isinstance(value, str):
+    found = _number(value)
+    if isinstance(value, str):
         found = _clock(value.strip())
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", value.strip().lower())
         if match and match[2] in _SECONDS:
             found = float(match[1]) * _SECONDS[match[2]]
     if found is None or not math.isfinite(found) or not 0 < found <= _LONGEST_SECONDS:
         raise ConfigError(field, value, f"time must be {_TIME_HELP}", f'{field}="02:30:00"')
-    return found
+    return float(found)
+
+
+def _number(value: Any) -> float | None:
+    """A number as a float, infinity if it is too large for one; None for what is no number."""
+    if isinstance(value, float):
+        return value
+    try:
+        return None if isinstance(value, bool) else float(operator.index(value))  # numpy's integers are as good
+    except TypeError:
+        return None
+    except OverflowError:
+        return math.inf
 
 
 def _clock(text: str) -> float | None:

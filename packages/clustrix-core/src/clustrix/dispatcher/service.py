@@ -57,6 +57,7 @@ class Dispatcher:
         self._idle_timer: asyncio.TimerHandle | None = None
         self._leaving = asyncio.Event()
         self._retired = False
+        self._closed = False
 
     async def run(self) -> None:
         """Serve; returns when the lock may go."""
@@ -152,7 +153,7 @@ class Dispatcher:
         self._finished = []
         self._tell({"op": "done"}, [record.id for record, _ in batch])
         for record, outcome in batch:
-            log.info("job %s: -> %s %s", record.id, outcome.state, outcome.reason)
+            log.debug("job %s: -> %s %s", record.id, outcome.state, outcome.reason)
             self._backend.forget(record)
         with suppress(JournalError):  # tried again at the next end of a job, or by the next dispatcher
             self._journal.drop_environs({record.environ for record, _ in batch})
@@ -262,6 +263,8 @@ class Dispatcher:
 
     def _guarded(self, step: Any, *args: Any) -> None:
         """Run one step of the loop; what it cannot go on from ends the dispatcher, never silently."""
+        if self._closed:
+            return
         try:
             step(*args)
         except JournalError as error:
@@ -300,6 +303,7 @@ class Dispatcher:
         return False
 
     def _close(self) -> None:
+        self._closed = True
         for client in list(self._clients.values()):
             self._drop(client)
         if self._listener.fileno() >= 0:

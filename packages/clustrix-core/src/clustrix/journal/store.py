@@ -202,12 +202,19 @@ class Journal:
 
         Under the writers' lock, as is the submitter's look whether its file is still there.
         """
-        with self._connection.write(durable=False) as sql:
-            for name in names:
-                query = f"SELECT 1 FROM jobs WHERE environ = ? AND {_LIVE} LIMIT 1"
-                if sql.execute(query, (name,)).fetchone() is None:
-                    with suppress(FileNotFoundError):
-                        os.unlink(os.path.join(self.place.environments, name))
+        with self._connection.read() as sql:
+            idle = [name for name in names if self._idle(sql, name)]
+        if idle:
+            with self._connection.write(durable=False) as sql:
+                for name in idle:
+                    if self._idle(sql, name):
+                        with suppress(FileNotFoundError):
+                            os.unlink(os.path.join(self.place.environments, name))
+
+    @staticmethod
+    def _idle(sql: sqlite3.Connection, environ: str) -> bool:
+        query = f"SELECT 1 FROM jobs WHERE environ = ? AND {_LIVE} LIMIT 1"
+        return sql.execute(query, (environ,)).fetchone() is None
 
     # -- house-keeping
 

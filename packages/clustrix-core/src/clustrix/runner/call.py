@@ -9,17 +9,17 @@ from collections.abc import Sequence
 
 from clustrix.runner import claim, layout, outcome, setup
 from clustrix.runner.faults import point
-from clustrix.runner.frames import Buffer, write_all
+from clustrix.runner.frames import Buffer, Damaged, write_all
 
 FSYNC_BYTES = 65536
 """A larger outcome stays a file, and the file has to be on disk before it is renamed; a smaller one is made durable by
 the journal's commit."""
 
 
-def run(order: setup.Order, payload: bytes, notifier: setup.Notifier) -> int:
+def run(order: setup.Order, bundle: setup.Bundle | Damaged, notifier: setup.Notifier) -> int:
     """Run the job; returns the exit code of the process."""
     try:
-        setup.take_environment(order)
+        setup.environment.check(order)
         failed = None
     except setup.SetupFailed as error:
         failed = str(error)
@@ -27,7 +27,7 @@ def run(order: setup.Order, payload: bytes, notifier: setup.Notifier) -> int:
     if not claim.take(order.file(layout.CLAIM)):
         return layout.EX_CLAIMED
     point("runner.after-claim")
-    parts = outcome.of_setup(failed) if failed else _outcome(order, payload)
+    parts = outcome.of_setup(failed) if failed else _outcome(order, bundle)
     point("runner.before-commit")
     try:
         commit(order.file(layout.RESULT), parts)
@@ -39,10 +39,10 @@ def run(order: setup.Order, payload: bytes, notifier: setup.Notifier) -> int:
     return 0
 
 
-def _outcome(order: setup.Order, payload: bytes) -> list[Buffer]:
+def _outcome(order: setup.Order, found: setup.Bundle | Damaged) -> list[Buffer]:
     try:
         setup.take_place(order)
-        bundle = setup.open_bundle(payload, order.blobs)
+        bundle = setup.open_bundle(found)
     except setup.SetupFailed as error:
         return outcome.of_setup(str(error))
     try:

@@ -9,6 +9,8 @@ EXIT_STATUS = "exit"
 
 MAP_CLAIMS = "claims"
 MAP_MARKS = "marks"
+MAP_RESULTS = "results-"
+"""Followed by the number of the worker that wrote the file."""
 
 EX_CLAIMED = 75
 """Another process had the claim; nothing was run."""
@@ -21,4 +23,4 @@ def worker_claim(worker: int) -> str:
 
 
 def worker_results(worker: int) -> str:
-    return f"results-{worker}"
+    return f"{MAP_RESULTS}{worker}"

@@ -16,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import pickle
 import struct
 import sys
 import time
@@ -25,7 +26,7 @@ from typing import Any, NamedTuple
 
 from clustrix.runner import claim, layout, outcome, pickling, setup
 from clustrix.runner.faults import point
-from clustrix.runner.frames import CONTAINER, FAILURE, Buffer, record, write_all
+from clustrix.runner.frames import CONTAINER, FAILURE, Buffer, Damaged, record, write_all
 
 _CLAIM = struct.Struct("<IIII")
 _MARK = struct.Struct("<QdQQ")
@@ -222,8 +223,8 @@ class _Worker:
 
 def _body_of(value: Any) -> tuple[int, bytes]:
     """Flags and body of a returned value: a bare pickle where that is all there is to it."""
-    if type(value) in (int, float, str, bool, type(None)):
-        return 0, pickling.pickle.dumps(value, 5)
+    if type(value) in outcome.PLAIN:
+        return 0, pickle.dumps(value, pickling.PROTOCOL)
     try:
         pickled = pickling.dump(value, "result", pickling.ResultPickler)
     except pickling.Unpicklable as error:
@@ -233,14 +234,14 @@ def _body_of(value: Any) -> tuple[int, bytes]:
     return CONTAINER, b"".join(outcome.pack({"kind": outcome.VALUE}, pickled.pieces()))
 
 
-def run(order: setup.Order, payload: bytes, notifier: setup.Notifier) -> int:
+def run(order: setup.Order, found: setup.Bundle | Damaged, notifier: setup.Notifier) -> int:
     """Run a worker to the end of the map; returns the exit code of the process."""
     if not claim.take(order.file(layout.worker_claim(order.worker))):
         return layout.EX_CLAIMED
     try:
-        setup.take_environment(order)
+        setup.environment.check(order)
         setup.take_place(order)
-        bundle = setup.open_bundle(payload, order.blobs)
+        bundle = setup.open_bundle(found)
         _Worker(order, bundle, notifier).run()
     except setup.SetupFailed as error:
         return _failed_to_start(order, outcome.of_setup(str(error)))

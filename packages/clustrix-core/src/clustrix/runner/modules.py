@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.abc
+import importlib
 import importlib.machinery
-import importlib.util
 import linecache
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from types import CodeType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 
 class Source(NamedTuple):
@@ -21,8 +20,11 @@ class Source(NamedTuple):
     package: bool
 
 
-class BundledModules(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Finder and loader for the modules of a bundle."""
+class BundledModules:
+    """Finder and loader for the modules of a bundle.
+
+    It has the methods of importlib.abc's classes without descending from them: importing those costs every fork.
+    """
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self._sources = sources
@@ -34,10 +36,19 @@ class BundledModules(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         if source is None:
             return None
         # A package keeps its real folder as well: data files and modules that did not travel are found there.
-        folders = [os.path.dirname(source.filename)] if source.package else None
-        return importlib.util.spec_from_file_location(
-            fullname, source.filename, loader=self, submodule_search_locations=folders
+        spec = importlib.machinery.ModuleSpec(
+            fullname, cast(Any, self), origin=source.filename, is_package=source.package
         )
+        if source.package:
+            spec.submodule_search_locations = [os.path.dirname(source.filename)]
+        spec.has_location = True
+        return spec
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """The usual kind of module will do."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(self.get_code(module.__name__), vars(module))
 
     def is_package(self, fullname: str) -> bool:
         return self._sources[fullname].package
@@ -57,7 +68,7 @@ class BundledModules(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 def install(sources: Mapping[str, Source]) -> None:
     """Have imports of this process ask the bundle first."""
     if sources:
-        sys.meta_path.insert(0, BundledModules(sources))
+        sys.meta_path.insert(0, cast(Any, BundledModules(sources)))
 
 
 def remember_lines(filename: str, text: str) -> None:

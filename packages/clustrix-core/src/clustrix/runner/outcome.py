@@ -24,6 +24,9 @@ UNPICKLABLE = "unpicklable"
 SETUP = "setup"
 """The job could not be set up: the user's function was not called."""
 
+PLAIN = frozenset({type(None), bool, int, float, complex, str})
+"""Types that need no more than the plain pickler, which is ten times as fast for them."""
+
 _HERE = os.path.dirname(__file__)
 _MOST_NODES = 50
 _MOST_FRAMES = 500
@@ -31,6 +34,8 @@ _MOST_FRAMES = 500
 
 def of_value(value: Any) -> list[Buffer]:
     """The outcome of a call that returned."""
+    if type(value) in PLAIN:
+        return pack({"kind": VALUE}, [pickle.dumps(value, PROTOCOL)])
     try:
         pickled = dump(value, "result", ResultPickler)
     except Unpicklable as error:

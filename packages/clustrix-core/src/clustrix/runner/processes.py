@@ -10,13 +10,14 @@ import ctypes
 import functools
 import os
 import signal
-import subprocess
 import sys
 import time
 from contextlib import suppress
 from typing import NamedTuple
 
 HAS_PROC = os.path.exists("/proc/self/stat")
+HAS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+"""Whether the kernel lists the children of a process (CONFIG_PROC_CHILDREN)."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -44,10 +45,15 @@ def boot_id() -> str:
 
 def _read(pid: int) -> Process | None:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            text = file.read()
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
     except (FileNotFoundError, ProcessLookupError):
         return None
+    try:
+        text = os.read(fd, 4096)
+    except ProcessLookupError:
+        return None
+    finally:
+        os.close(fd)
     # The name stands in parentheses and may itself hold spaces and parentheses.
     fields = text[text.rindex(b")") + 2 :].split()
     return Process(
@@ -67,6 +73,8 @@ def parse_ps(text: str) -> dict[int, Process]:
 
 
 def _ps() -> dict[int, Process]:
+    import subprocess  # not on Linux, where every fork would pay for it
+
     command = ["ps", "-A", "-o", "pid=,ppid=,rss=,stat=,lstart="]
     environment = {**os.environ, "LC_ALL": "C"}
     return parse_ps(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
@@ -101,15 +109,21 @@ def seconds_since(start: str) -> float:
 
 def descendants(root: int) -> list[Process]:
     """All processes below ``root``, dead ones that wait to be reaped left out."""
-    children: dict[int, list[Process]] = {}
-    for process in table().values():
-        children.setdefault(process.parent, []).append(process)
+    if HAS_CHILDREN:
+        below = _children_of
+        look = lookup
+    else:
+        everything = table()
+        children: dict[int, list[int]] = {}
+        for process in everything.values():
+            children.setdefault(process.parent, []).append(process.pid)
+        below, look = children.get, everything.get
     found: list[Process] = []
     queue = [root]
     while queue:
-        below = children.get(queue.pop(), [])
-        queue.extend(process.pid for process in below)
-        found.extend(process for process in below if not process.zombie)
+        pids = below(queue.pop()) or []
+        queue.extend(pids)
+        found.extend(process for pid in pids if (process := look(pid)) is not None and not process.zombie)
     return found
 
 
@@ -168,14 +182,38 @@ def become_subreaper() -> bool:
     """Have orphaned descendants become this process's children (Linux); says whether it worked."""
     if not sys.platform.startswith("linux"):
         return False
-    return ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    return _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def own_children() -> list[int]:
     """The pids of this process's children."""
     me = os.getpid()
+    found = _children_of(me)
+    if found is None:
+        found = [process.pid for process in table().values() if process.parent == me]
+    return found
+
+
+def _children_of(pid: int) -> list[int] | None:
+    """What the kernel lists as the children of all threads of a process; None where it keeps no such list."""
+    found: list[int] = []
     try:
-        with open(f"/proc/{me}/task/{me}/children") as file:
-            return [int(pid) for pid in file.read().split()]
-    except OSError:  # a kernel without CONFIG_PROC_CHILDREN, or no /proc
-        return [process.pid for process in table().values() if process.parent == me]
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            fd = os.open(f"/proc/{pid}/task/{thread}/children", os.O_RDONLY)
+            try:
+                while data := os.read(fd, 1 << 16):
+                    found += map(int, data.split())
+            finally:
+                os.close(fd)
+    except ProcessLookupError:
+        return found
+    except FileNotFoundError:
+        return found if not os.path.exists(f"/proc/{pid}") or HAS_CHILDREN else None
+    except OSError:  # no /proc
+        return None
+    return found

@@ -13,7 +13,6 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import sys
 import time
 import warnings
@@ -21,6 +20,7 @@ from contextlib import suppress
 from typing import Any
 
 from clustrix.runner import call, layout, maps, processes, setup
+from clustrix.runner.frames import Damaged
 from clustrix.runner.messages import Decoder, encode
 
 _LINGER_SECONDS = 5.0
@@ -35,7 +35,8 @@ class WarmParent:
         self._successor = successor
         self._folders: dict[int, str] = {}
         self._farewell = False
-        self._heir: subprocess.Popen[bytes] | None = None
+        self._heir = 0
+        """The pid of the dispatcher that this process has started, if it has."""
         self._wakeup, wakeup = socket.socketpair()
         for end in (self._wakeup, wakeup, events):
             end.setblocking(False)
@@ -67,7 +68,7 @@ class WarmParent:
 
     def _receive(self) -> bytes:
         try:
-            return self._control.recv(1 << 20)
+            return self._control.recv(1 << 17)
         except ConnectionError:
             return b""
 
@@ -81,15 +82,17 @@ class WarmParent:
             self._farewell = True
             return
         order = setup.Order(**message["order"])
+        setup.environment.put_on(order)
+        bundle = setup.read_bundle(payload, order.blobs)
         pid = os.fork()
         if pid == 0:
-            self._child(order, payload)
+            self._child(order, bundle)
         self._folders[pid] = order.folder
         process = processes.lookup(pid)
         start = process.start if process else ""
         self._tell({"op": "started", "job": order.job, "worker": order.worker, "pid": pid, "start": start})
 
-    def _child(self, order: setup.Order, payload: bytes) -> None:
+    def _child(self, order: setup.Order, bundle: setup.Bundle | Damaged) -> None:
         code = 70  # EX_SOFTWARE: this very code failed
         try:
             setup.become_job(order)
@@ -97,7 +100,7 @@ class WarmParent:
             self._wakeup.close()
             self._wakeup_write.close()
             notifier = setup.Notifier(self._events, order.job)
-            code = (maps if order.kind == "map" else call).run(order, payload, notifier)
+            code = (maps if order.kind == "map" else call).run(order, bundle, notifier)
             atexit._run_exitfuncs()
             sys.stdout.flush()
             sys.stderr.flush()
@@ -138,7 +141,7 @@ class WarmParent:
         """Kill what ended runners have left: their descendants came to this process, which reaps for them."""
         deadline = time.monotonic() + _LINGER_SECONDS
         while time.monotonic() < deadline:
-            known = {*self._folders, self._heir.pid if self._heir else 0}
+            known = {*self._folders, self._heir}
             orphans = [pid for pid in processes.own_children() if pid not in known]
             for pid in orphans:
                 for process in [*processes.descendants(pid), processes.lookup(pid)]:
@@ -157,27 +160,36 @@ class WarmParent:
 
     def _start_successor(self) -> None:
         if self._successor:
+            import subprocess  # every fork would pay for it
+
             null = subprocess.DEVNULL
-            self._heir = subprocess.Popen(
+            process = subprocess.Popen(
                 self._successor, stdin=null, stdout=null, stderr=null, start_new_session=True
             )
+            self._heir = process.pid
 
 
 def main() -> None:
     """Entry point of the warm parent."""
     os.chdir("/")
     warnings.simplefilter("default")
-    processes.become_subreaper()
     control = socket.socket(fileno=os.dup(0))
     events = socket.socket(fileno=int(sys.argv[1]))
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.close(null)
-    # What every job needs, once; then nothing of it is looked at by the collector, so that the pages stay shared.
+    prepare()
+    WarmParent(control, events, sys.argv[2:]).serve()
+
+
+def prepare() -> None:
+    """Do what all runners would do alike."""
+    setup.open_standard_files()
+    processes.boot_id()
+    processes.become_subreaper()
     gc.collect()
     gc.freeze()
     gc.disable()
-    WarmParent(control, events, sys.argv[2:]).serve()
 
 
 if __name__ == "__main__":

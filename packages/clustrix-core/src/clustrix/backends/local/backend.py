@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
@@ -81,6 +81,8 @@ class LocalBackend:
         self._environs: dict[str, dict[str, str]] = {}
         self._watched: dict[int, int] = {}
         self._timers: set[asyncio.TimerHandle] = set()
+        # Removing a folder can wait a millisecond for the file system's own log; no job shall wait with it.
+        self._tidier = ThreadPoolExecutor(1, "clustrix-tidier")
         self._nursery = Nursery(loop, self, instance.successor(), self._nursery_lost)
         self._limits = Limits(loop, lambda: list(self._runs.values()), self._end)
         self._nursery.warm_up(dict(os.environ))
@@ -141,7 +143,7 @@ class LocalBackend:
         self._count_child(record, -1)
         run = self._runs.get(record.id)
         if run is None:
-            self._tidy(record.id)
+            self._tidier.submit(self._tidy, record.id)
         else:
             run.committed = True
             self._tidy_run(run)
@@ -168,6 +170,7 @@ class LocalBackend:
         for fd in list(self._watched):
             self._unwatch(fd)
         self._nursery.close(successor=True)
+        self._tidier.shutdown()
 
     # -- starting
 
@@ -192,6 +195,11 @@ class LocalBackend:
         starts: list[tuple[Run, int]] = []
         for record in list(self._waiting.values()):
             run = self._runs.get(record.id) or self._new_run(record)
+            if not run.wanted():  # a map without items
+                del self._waiting[record.id]
+                self._runs[record.id] = run
+                self._conclude(run, run.complete())
+                continue
             count = min(self._capacity.fits(run.need, used), run.wanted())
             if not count:
                 break
@@ -342,27 +350,33 @@ class LocalBackend:
             self._runs.pop(run.record.id, None)
             if isinstance(run, MapRun):
                 run.marks.close()
-            self._tidy(run.record.id)
+            self._tidier.submit(self._tidy, run.record.id)
 
     def _tidy(self, job: str) -> None:
         """A finished job's folder: keep what somebody may want, and only that."""
         folder = os.path.join(self._place.live, job)
+        kept = False
         try:
-            names = os.listdir(folder)
+            for name in os.listdir(folder):
+                if self._wanted(os.path.join(folder, name), name):
+                    kept = True
+                else:
+                    os.unlink(os.path.join(folder, name))
+            if kept:
+                os.rename(folder, os.path.join(self._place.kept, job))
+            else:
+                os.rmdir(folder)
         except FileNotFoundError:
             return
-        keep = False
-        for name in names:
-            path = os.path.join(folder, name)
-            wanted = name in (layout.OUTPUT, layout.ERRORS, layout.RESULT) or name.startswith("results-")
-            if wanted and os.path.getsize(path):
-                keep = keep or not (name == layout.RESULT and os.path.getsize(path) <= INLINE_RESULT_BYTES)
-            else:
-                os.unlink(path)
-        if keep:
-            os.rename(folder, os.path.join(self._place.kept, job))
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        except OSError as error:  # it is only tidying: the next dispatcher tries again
+            log.warning("job %s: its folder could not be tidied: %s", job, error)
+
+    @staticmethod
+    def _wanted(path: str, name: str) -> bool:
+        if name == layout.RESULT:
+            return os.path.getsize(path) > INLINE_RESULT_BYTES
+        printed = name in (layout.OUTPUT, layout.ERRORS)
+        return (printed or name.startswith(layout.MAP_RESULTS)) and os.path.getsize(path) > 0
 
     # -- runners of earlier dispatchers, and of warm parents that were killed
 

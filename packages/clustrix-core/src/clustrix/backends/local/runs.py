@@ -84,6 +84,10 @@ class Run:
         """What the end of one of its processes means; None: nothing yet."""
         return None
 
+    def complete(self) -> Verdicts:
+        """The outcome if nothing is left to do or to wait for."""
+        return None
+
     def next_worker(self) -> int:
         """The number for the next process."""
         return 0
@@ -306,7 +310,7 @@ class MapRun(Run):
         """Finished items, and whether they failed."""
         done = {}
         for name in os.listdir(self.folder):
-            if name.startswith("results-"):
+            if name.startswith(layout.MAP_RESULTS):
                 with open(self.file(name), "rb") as file:
                     for found in records(file.read()):
                         done[found.index] = bool(found.flags & FAILURE)
@@ -323,7 +327,7 @@ class MapRun(Run):
 
     def _sync(self) -> None:
         for name in os.listdir(self.folder):
-            if name.startswith("results-"):
+            if name.startswith(layout.MAP_RESULTS):
                 fd = os.open(self.file(name), os.O_RDONLY)
                 try:
                     os.fsync(fd)
