@@ -56,7 +56,8 @@ class ClusterFunction(Generic[P, R]):
         AsyncJobResult at once.  Inside a job the function is called in place.
         """
         if "CLUSTRIX_JOB_ID" in os.environ:
-            return _finished(self.local(*args, **kwargs))
+            found: R = _finished(self.local(*args, **kwargs))
+            return found
         if self._setting("async_submit"):
             return self.submit(*args, **kwargs)  # type: ignore[return-value]
         from clustrix.blocking import wait_for

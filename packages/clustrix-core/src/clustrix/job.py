@@ -6,9 +6,10 @@ import asyncio
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from clustrix import logs, outcomes
@@ -17,6 +18,10 @@ from clustrix.journal import FINAL, JobRecord, JobState
 from clustrix.session import Session, session
 
 R = TypeVar("R")
+
+
+_listening = threading.local()
+"""``here`` is set in threads that listen to a dispatcher."""
 
 
 class JobStatus(NamedTuple):
@@ -66,6 +71,7 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
 
     def _news(self, news: str, error: DispatcherError | None) -> None:
         """From the dispatcher, in the thread that listens to it."""
+        _listening.here = True
         if news == "done":
             self._done(self._home.journal.job(self.id).state)
         elif news == "failed" and error is not None and not super().done():
@@ -80,6 +86,14 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
         else:
             # The value is read from the journal when it is asked for: it may be large, and wanted by nobody.
             self.set_result(None)
+
+    def _invoke_callbacks(self) -> None:
+        invoke: Callable[[], None] = super()._invoke_callbacks  # type: ignore[misc]  # not in the stubs
+        if self._done_callbacks and getattr(_listening, "here", False):  # type: ignore[attr-defined]
+            # A callback may wait for another job, whose news come through this very thread.
+            threading.Thread(target=invoke, name="clustrix-callbacks", daemon=True).start()
+        else:
+            invoke()
 
     @property
     def state(self) -> JobState:
@@ -209,7 +223,8 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
         waiter = loop.create_future()
 
         def wake(_: Any) -> None:
-            loop.call_soon_threadsafe(lambda: None if waiter.done() else waiter.set_result(None))
+            with suppress(RuntimeError):  # nobody waits any more, and that loop has been closed
+                loop.call_soon_threadsafe(lambda: None if waiter.done() else waiter.set_result(None))
 
         self.add_done_callback(wake)
         yield from waiter

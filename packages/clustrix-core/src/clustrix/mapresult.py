@@ -32,14 +32,14 @@ class _Items:
         self._place = place
         self._job = job
         self._offsets: dict[str, int] = {}
-        self._views: dict[str, mmap.mmap] = {}
+        self._views: dict[str, memoryview] = {}
         """Of each file the latest view, which holds all that was found in it: a process may have only so many."""
         self._looking = threading.Lock()
         self.found: dict[int, tuple[str, Record]] = {}
         """The file and place of each item's record."""
         self.failed = 0
 
-    def get(self, index: int) -> tuple[mmap.mmap, Record] | None:
+    def get(self, index: int) -> tuple[memoryview, Record] | None:
         """An item's record and the memory that it is in."""
         found = self.found.get(index)
         return None if found is None else (self._views[found[0]], found[1])
@@ -47,24 +47,26 @@ class _Items:
     def look(self) -> None:
         """Take in what has been added."""
         with self._looking:
-            self._look()
+            # The folder moves once, when the map ends, and perhaps just now.
+            _ = self._look() or self._look()
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """False if the folder moved under it."""
         folder = self._place.job_folder(self._job)
         try:
             names = [name for name in os.listdir(folder) if name.startswith(layout.MAP_RESULTS)]
         except FileNotFoundError:
-            return
+            return False
         for name in names:
             try:
                 fd = os.open(os.path.join(folder, name), os.O_RDONLY)
-            except FileNotFoundError:  # moved since; the next look finds it
-                continue
+            except FileNotFoundError:
+                return False
             try:
                 offset, size = self._offsets.get(name, 0), os.fstat(fd).st_size
                 if size <= offset:
                     continue
-                view = mmap.mmap(fd, size, access=mmap.ACCESS_COPY)
+                view = memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_COPY))
             finally:
                 os.close(fd)
             self._views[name] = view
@@ -75,6 +77,7 @@ class _Items:
                     self.failed += record.flags & FAILURE
                 offset = record.offset + record.size
             self._offsets[name] = offset
+        return True
 
 
 class MapResult(AsyncJobResult[list[R]]):

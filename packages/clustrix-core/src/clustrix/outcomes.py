@@ -200,7 +200,7 @@ def _from_parts(node: dict[str, Any], pieces: Sequence[memoryview]) -> BaseExcep
 
 def _with_notes(error: BaseException, node: dict[str, Any]) -> BaseException:
     if node["notes"] and not getattr(error, "__notes__", None):
-        error.__notes__ = list(node["notes"])
+        vars(error)["__notes__"] = list(node["notes"])  # add_note is not there before Python 3.11
     return error
 
 

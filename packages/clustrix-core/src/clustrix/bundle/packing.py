@@ -44,6 +44,8 @@ class _Packer:
                 super().__init__(file, keep)
 
             def reducer_override(self, obj: Any) -> Any:
+                if isinstance(obj, types.CodeType):
+                    modules.update(sources.imported_by(obj))
                 name = obj.__name__ if isinstance(obj, types.ModuleType) else getattr(obj, "__module__", None)
                 if isinstance(name, str):
                     modules.add(name)
@@ -135,13 +137,14 @@ def _named(
     import inspect  # only on the way to an error
 
     try:
-        names = list(inspect.signature(function).parameters.values())
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        names = []
+        parameters = []
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [parameter.name for parameter in parameters if parameter.kind in plain]
     found = []
     for index, value in enumerate(args):
-        plain = index < len(names) and names[index].kind is not inspect.Parameter.VAR_POSITIONAL
-        found.append((f"argument '{names[index].name}'" if plain else f"argument {index}", value))
+        found.append((f"argument '{names[index]}'" if index < len(names) else f"argument {index}", value))
     return found + [(f"argument '{name}'", value) for name, value in kwargs.items()]
 
 

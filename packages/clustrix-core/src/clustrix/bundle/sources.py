@@ -4,8 +4,8 @@ A module is *local* when its file lies outside of the interpreter and of every s
 script, a package under work, an editable install.  Such modules travel as source, so that what runs is what was
 submitted.  Which ones is read from their import statements, as far as they lead to local modules again.
 
-The text is read once for each import of a module: editing a file changes what later processes send, as it changes
-what a local call would run only after a reload.
+The text of a loaded module is read once for each import of it: editing the file changes what later processes send, as
+it changes what a local call would run only after a reload.  One that is not loaded yet is sent as its file is.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from __future__ import annotations
 import functools
 import importlib.machinery
 import json
+import opcode
 import os
 import re
 import site
 import sys
 import sysconfig
 import tokenize
+import types
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -27,6 +29,7 @@ _IMPORT = re.compile(
     r"|from[ \t]+(?P<origin>\.*[\w.]*)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n#;]*))",
     re.MULTILINE,
 )
+_IMPORT_NAME, _IMPORT_FROM = opcode.opmap["IMPORT_NAME"], opcode.opmap["IMPORT_FROM"]
 
 
 class _Module(NamedTuple):
@@ -36,10 +39,12 @@ class _Module(NamedTuple):
     package: bool
     imports: tuple[str, ...]
     """Absolute names, of which some are modules and some are names in modules."""
+    stamp: tuple[int, int]
+    """Time of change and size of the file."""
 
 
 _cache: dict[str, _Module | None] = {}
-_closures: dict[frozenset[str], tuple[tuple[importlib.machinery.ModuleSpec, ...], bytes]] = {}
+_closures: dict[frozenset[str], tuple[dict[str, _Module], bytes]] = {}
 
 
 @functools.cache
@@ -75,7 +80,7 @@ def _module(name: str) -> _Module | None:
     if known is None and name in _cache and name not in sys.modules:
         return None
     spec = _spec(name)
-    if known is not None and known.spec is spec:
+    if known is not None and known.spec is spec and (name in sys.modules or known.stamp == _stamp(known.filename)):
         return known
     found = _read(name, spec) if spec is not None else None
     _cache[name] = found
@@ -109,13 +114,22 @@ def _read(name: str, spec: importlib.machinery.ModuleSpec) -> _Module | None:
     if not _is_local_file(spec.origin):
         return None
     try:
+        stamp = _stamp(spec.origin)
         with tokenize.open(spec.origin) as file:
             text = file.read()
     except (OSError, SyntaxError, UnicodeDecodeError):  # gone, or not Python: it cannot travel as source
         return None
     package = spec.submodule_search_locations is not None
     imports = tuple(dict.fromkeys(_imported(text, name if package else name.rpartition(".")[0])))
-    return _Module(spec, spec.origin, text, package, imports)
+    return _Module(spec, spec.origin, text, package, imports, stamp)
+
+
+def _stamp(filename: str) -> tuple[int, int]:
+    try:
+        found = os.stat(filename)
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 def _imported(text: str, package: str) -> Iterator[str]:
@@ -148,7 +162,7 @@ def closure(names: Iterable[str]) -> bytes | None:
     if not wanted:
         return None
     known = _closures.get(wanted)
-    if known is not None and all(_spec(spec.name) is spec for spec in known[0]):
+    if known is not None and all(_module(name) is module for name, module in known[0].items()):
         return known[1]
     found: dict[str, _Module] = {}
     queue = list(wanted)
@@ -163,5 +177,22 @@ def closure(names: Iterable[str]) -> bytes | None:
         queue += (".".join(parts[:end]) for end in range(1, len(parts)))
     rows = {name: [found[name].text, found[name].filename, found[name].package] for name in sorted(found)}
     data = json.dumps(rows, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    _closures[wanted] = (tuple(module.spec for module in found.values()), data)
+    _closures[wanted] = (found, data)
     return data
+
+
+def imported_by(code: types.CodeType) -> Iterator[str]:
+    """The names that import statements in a function's body load, as far as they are absolute."""
+    names, argument, origin = code.co_names, 0, ""
+    instructions = iter(code.co_code)
+    for operation, part in zip(instructions, instructions):
+        argument = argument << 8 | part
+        if operation == opcode.EXTENDED_ARG:
+            continue
+        if operation == _IMPORT_NAME:
+            origin = names[argument]
+            if origin:
+                yield origin
+        elif operation == _IMPORT_FROM and origin:
+            yield f"{origin}.{names[argument]}"
+        argument = 0

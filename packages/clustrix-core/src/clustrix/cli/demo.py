@@ -10,6 +10,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import wait
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -48,7 +49,7 @@ def run() -> int:
 
 def _small_calls(screen: Screen) -> str:
     """Many small jobs: how soon ``submit`` returns, and how soon a result is back."""
-    screen.step("Small calls, each a job of its own: its own process, on disk before submit returns")
+    screen.step("Small calls: each a job in a process of its own, on disk before it is begun")
 
     @cluster
     def double(number: int) -> int:
@@ -73,8 +74,7 @@ def _map(screen: Screen, files: Sequence[Sequence[str]]) -> tuple[str, dict[str,
     cores = machine_cores()
     screen.step(f"One map: {sum(map(len, files))} modules of the standard library, in {len(files)} items")
     with screen.bars() as bars:
-        mapping = bars.add_task(f"map, {cores} cores     ", total=len(files))
-        looping = bars.add_task("loop, one process", total=len(files), start=False)
+        mapping = bars.add_task(f"map, {cores} cores", total=len(files))
         started = time.perf_counter()
         jobs = survey.map(files)
         try:
@@ -86,7 +86,7 @@ def _map(screen: Screen, files: Sequence[Sequence[str]]) -> tuple[str, dict[str,
             raise
         mapped_s = time.perf_counter() - started
         bars.update(mapping, completed=len(files))
-        bars.start_task(looping)
+        looping = bars.add_task("loop, one process", total=len(files))
         started = time.perf_counter()
         looped = []
         for group in files:
@@ -122,10 +122,12 @@ def _exception(screen: Screen) -> None:
     screen.check(type(error) is TooDeep, f"caught as {type(error).__name__}: {error}")
     found = vars(error) if isinstance(error, TooDeep) else {}
     screen.check(found.get("allowed") == _ALLOWED_DEPTH, f"its attributes: {found}")
-    text = "".join(traceback.format_exception(error))
-    frame = next((part for part in text.split("  File ") if "raise TooDeep(" in part), "")
-    screen.check("in refuse_deeper" in frame, "its traceback shows the line in the job:")
-    screen.note("\n".join(frame.splitlines()[:2]))
+    raised = traceback.extract_tb(error.__traceback__ if error else None)[-1:]
+    shown = "".join(
+        f"{Path(frame.filename).name}:{frame.lineno}, in {frame.name}: {frame.line}" for frame in raised
+    )
+    screen.check("refuse_deeper: raise TooDeep(" in shown, "its traceback ends at the line in the job:")
+    screen.note(shown)
 
 
 def _orphan(screen: Screen, files: Sequence[str], modules: dict[str, Module]) -> None:

@@ -37,8 +37,8 @@ class Screen:
         """Something that was promised, and whether it holds."""
         self.checks += 1
         self.failed += not passed
-        mark = Text("  ok      ", "green") if passed else Text("  failed  ", "bold red")
-        self._line(mark + Text(text))
+        mark = ("  ok      ", "green") if passed else ("  failed  ", "bold red")
+        self._line(Text.assemble(mark, text))
 
     def note(self, text: str) -> None:
         """Something worth knowing."""

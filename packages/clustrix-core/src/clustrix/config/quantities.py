@@ -11,7 +11,7 @@ from clustrix.errors import ConfigError
 
 CORES_HELP = "a whole number of at least 1"
 _MEMORY_HELP = 'a number with a unit (B, KB, MB, GB, TB; KiB, MiB, …), a number of bytes, or None for no limit'
-_TIME_HELP = 'hours:minutes:seconds, minutes:seconds, days-hours:minutes:seconds, a number with a unit (s, min, h, d), a number of seconds, or None'
+_TIME_HELP = 'hours:minutes:seconds, minutes:seconds, days-hours:minutes, days-hours:minutes:seconds, a number with a unit (s, min, h, d), a number of seconds, or None'
 _MOST_CORES = 1_000_000
 _LARGEST_BYTES = 2**60
 _LONGEST_SECONDS = 10 * 365 * 86400.0
@@ -75,8 +75,10 @@ def _clock(text: str) -> float | None:
     if not match:
         return None
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    if match[1] and not match[2]:  # after days come hours, as Slurm reads it
+        hours, minutes, seconds = minutes, seconds, 0.0
     # In the largest unit any number is fine ("90:00" is an hour and a half); below it, not over 59.
-    if seconds >= 60 or (match[2] and minutes >= 60) or (match[1] and hours >= 24):
+    if seconds >= 60 or ((match[2] or match[1]) and minutes >= 60) or (match[1] and hours >= 24):
         return None
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 

@@ -86,7 +86,9 @@ class Client:
 
     def _connect(self) -> None:
         connection = self.instance.connect()
-        connection.settimeout(None)
+        # All that is watched is named on each new line; the dispatcher at its other end may be a new one.
+        if self._watches:
+            connection.sendall(encode({"op": "submitted", "jobs": list(self._watches)}))
         self._connection = connection
 
     def _start(self) -> None:
@@ -128,8 +130,6 @@ class Client:
                 try:
                     if self._connection is None:
                         self._connect()
-                        assert self._connection is not None
-                        self._connection.sendall(encode({"op": "submitted", "jobs": list(self._watches)}))
                     return self._connection
                 except OSError:
                     self._connection = None

@@ -28,6 +28,7 @@ IDLE_SECONDS = 600.0
 _RETRY_SECONDS = 2.0
 _CHECKPOINT_COMMITS = 1000
 _COALESCE_SECONDS = 0.02
+_MOST_UNSENT_BYTES = 64 << 20
 
 
 class Client:
@@ -37,6 +38,7 @@ class Client:
         self.connection = connection
         self.decoder = Decoder()
         self.watches: set[str] = set()
+        self.unsent = bytearray()
 
 
 class Dispatcher:
@@ -236,19 +238,33 @@ class Dispatcher:
                 self._send(self._clients[number], {**message, "jobs": about})
 
     def _send(self, client: Client, message: dict[str, Any]) -> None:
-        # A client that does not read has a megabyte of messages waiting; it looks again when it connects anew.
+        client.unsent += encode(message)
+        self._write(client)
+
+    def _write(self, client: Client) -> None:
+        if client.connection.fileno() < 0:
+            return
         try:
-            data = encode(message)
-            if client.connection.send(data) != len(data):
+            while client.unsent:
+                del client.unsent[: client.connection.send(client.unsent)]
+        except BlockingIOError:
+            # One that never reads is let go; it is told everything when it connects anew.
+            if len(client.unsent) > _MOST_UNSENT_BYTES:
                 self._drop(client)
+            else:
+                self._loop.add_writer(client.connection, self._guarded, self._write, client)
+            return
         except OSError:
             self._drop(client)
+            return
+        self._loop.remove_writer(client.connection)
 
     def _drop(self, client: Client) -> None:
         number = client.connection.fileno()
         if number < 0:
             return
         self._loop.remove_reader(client.connection)
+        self._loop.remove_writer(client.connection)
         client.connection.close()
         del self._clients[number]
         for job in client.watches:

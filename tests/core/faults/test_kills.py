@@ -1,0 +1,232 @@
+"""Whatever is killed, whenever: every job has its result, and one run."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.core.faults.home import Home, until
+
+pytestmark = [pytest.mark.fault, pytest.mark.slow]
+
+SUBMIT = """
+@cluster
+def work(n):
+    count(n)
+    time.sleep({seconds})
+    return n * n
+
+jobs = [work.submit(n) for n in range({number})]
+print(*[job.id for job in jobs], flush=True)
+{after}
+"""
+
+KILL_MYSELF = "os.kill(os.getpid(), 9)"
+
+
+def submit_and_die(home: Home, number: int, seconds: float, **environ: str) -> list[str]:
+    process = home.start(SUBMIT.format(number=number, seconds=seconds, after=KILL_MYSELF), **environ)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, err
+    ids = out.split()
+    assert len(ids) == number
+    return ids
+
+
+def check(home: Home, ids: list[str]) -> None:
+    assert home.results(ids) == [repr(n * n) for n in range(len(ids))]
+    assert home.runs() == {str(n): 1 for n in range(len(ids))}
+
+
+def test_submitter_killed_right_after_submit(home: Home) -> None:
+    """The submitter dies by SIGKILL right after submit returns: 50 jobs, 50 results, 50 single runs."""
+    check(home, submit_and_die(home, 50, 0.01))
+
+
+def test_jobs_end_though_nobody_asks(home: Home) -> None:
+    """The submitter is dead and nobody attaches: the jobs run all the same."""
+    submit_and_die(home, 10, 0.0)
+    assert until(lambda: len(home.runs()) == 10), home.log()
+
+
+def test_dispatcher_killed_twenty_times(home: Home) -> None:
+    """The dispatcher is killed at random 20 times while 100 jobs run: 100 results, 100 single runs."""
+    ids = submit_and_die(home, 100, 0.1)
+    chance = random.Random(20)
+    killed = 0
+    deadline = time.monotonic() + 60
+    while killed < 20 and time.monotonic() < deadline:
+        time.sleep(chance.uniform(0.05, 0.25))
+        killed += home.kill_dispatcher()
+        if len(home.runs()) == 100:
+            break
+    assert killed >= 10, f"only {killed} kills before the jobs were done"
+    check(home, ids)
+
+
+def test_dispatcher_killed_while_the_submitter_waits(home: Home) -> None:
+    """A client that waits starts the next dispatcher by itself and gets every result."""
+    after = "print(*[job.result(timeout=60) for job in jobs], flush=True)"
+    process = home.start(SUBMIT.format(number=40, seconds=0.05, after=after))
+    chance = random.Random(7)
+    for _ in range(10):
+        time.sleep(chance.uniform(0.1, 0.3))
+        home.kill_dispatcher()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err + home.log()
+    assert out.splitlines()[-1].split() == [str(n * n) for n in range(40)]
+    assert home.runs() == {str(n): 1 for n in range(40)}
+
+
+POINTS = [
+    "dispatcher.before-recovery",
+    "dispatcher.after-look",
+    "dispatcher.before-running",
+    "dispatcher.after-running",
+    "dispatcher.before-commit",
+    "dispatcher.after-commit",
+]
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("point", POINTS)
+def test_dispatcher_killed_at_each_of_its_steps(home: Home, point: str, nth: int) -> None:
+    """The dispatcher is killed at each of its own steps: every job has its result and one run."""
+    flag = home.root / "flag"
+    if point == "dispatcher.before-recovery":
+        nth = 1  # it is passed once in a process
+    after = "print(*[job.result(timeout=60) for job in jobs], flush=True)"
+    script = SUBMIT.format(number=6, seconds=0.02, after=after)
+    script = script.replace("for n in range(6)]", "for n in range(6) if not time.sleep(0.05)]")
+    out = home.run(script, CLUSTRIX_FAULT=f"{point}:{nth}@{flag}")
+    assert flag.exists(), "the point was not passed"
+    assert out.splitlines()[-1].split() == [str(n * n) for n in range(6)]
+    assert home.runs() == {str(n): 1 for n in range(6)}
+
+
+RUNNER_POINTS = {
+    "runner.before-claim": ("49", 1),
+    "runner.after-claim": ("JobKilled", 0),
+    "runner.before-commit": ("JobKilled", 1),
+    "runner.after-commit": ("49", 1),
+}
+
+
+@pytest.mark.parametrize("point", RUNNER_POINTS)
+def test_runner_killed(home: Home, point: str) -> None:
+    """A runner killed before its claim is started again; after it, the job is not run twice, and says that it was killed."""
+    expected, runs = RUNNER_POINTS[point]
+    out = home.run(
+        """
+@cluster
+def work(n):
+    count(n)
+    return n * n
+
+job = work.submit(7)
+try:
+    print(job.result(timeout=30))
+except Exception as error:
+    print(type(error).__name__)
+    assert "SIGKILL" in str(error), str(error)
+""",
+        CLUSTRIX_FAULT=f"{point}@{home.root / 'flag'}",
+    )
+    assert (home.root / "flag").exists(), "the point was not passed"
+    assert out.split() == [expected]
+    assert home.runs()["7"] == runs
+
+
+def test_runner_that_never_begins(home: Home) -> None:
+    """A runner that dies before its claim every time ends the job with JobNotStarted, not for ever."""
+    flags = ",".join(f"runner.before-claim@{home.root}/flag{n}" for n in range(5))
+    out = home.run(
+        """
+@cluster
+def work(n):
+    count(n)
+
+try:
+    work(1)
+except Exception as error:
+    print(type(error).__name__, error)
+""",
+        CLUSTRIX_FAULT=flags,
+    )
+    assert out.startswith("JobNotStarted")
+    assert not home.runs()
+
+
+@pytest.mark.parametrize("point", ["map.after-claim", "map.in-item", "map.before-record"])
+def test_map_worker_killed(home: Home, point: str) -> None:
+    """A worker killed inside an item fails that item alone; between items it fails none; no item runs twice."""
+    out = home.run(
+        """
+@cluster
+def work(n):
+    count(n)
+    time.sleep(0.005)
+    return n * n
+
+jobs = work.map(range(60))
+failed = []
+for n in range(60):
+    error = jobs.error(n, timeout=30)
+    if error is None:
+        assert jobs[n] == n * n
+    else:
+        failed.append(type(error).__name__)
+jobs.exception(timeout=30)
+print(failed, jobs.state)
+""",
+        CLUSTRIX_FAULT=f"{point}:3@{home.root / 'flag'}",
+    )
+    assert (home.root / "flag").exists(), "the point was not passed"
+    expected = "[] SUCCEEDED" if point == "map.after-claim" else "['JobKilled'] FAILED"
+    assert out.strip() == expected
+    assert max(home.runs().values()) == 1
+    assert len(home.runs()) == (59 if point == "map.in-item" else 60)
+
+
+def test_map_survives_dispatcher_kills(home: Home) -> None:
+    """A map goes on over ten kills of the dispatcher; each item runs once."""
+    process = home.start("""
+@cluster
+def work(n):
+    count(n)
+    time.sleep(0.03)
+    return n * n
+
+jobs = work.map(range(150))
+print(jobs.id, flush=True)
+print(jobs.result(timeout=90) == [n * n for n in range(150)], jobs.state)
+""")
+    chance = random.Random(3)
+    for _ in range(10):
+        time.sleep(chance.uniform(0.1, 0.35))
+        home.kill_dispatcher()
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, err + home.log()
+    assert out.splitlines()[-1] == "True SUCCEEDED"
+    assert home.runs() == {str(n): 1 for n in range(150)}
+
+
+def test_warm_parent_killed(home: Home) -> None:
+    """The warm parent is killed while jobs run: they go on, later ones start, none runs twice."""
+    after = "print(*[job.result(timeout=60) for job in jobs], flush=True)"
+    process = home.start(SUBMIT.format(number=12, seconds=0.2, after=after))
+    assert until(lambda: len(home.runs()) >= 3)
+    dispatcher = home.dispatcher()
+    warm = [pid for pid in home.processes() if Path(f"/proc/{pid}/stat").read_text().split()[3] == str(dispatcher)]
+    assert warm
+    for pid in warm:
+        os.kill(pid, signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err + home.log()
+    assert out.splitlines()[-1].split() == [str(n * n) for n in range(12)]
+    assert home.runs() == {str(n): 1 for n in range(12)}
