@@ -222,7 +222,9 @@ def test_warm_parent_killed(home: Home) -> None:
     process = home.start(SUBMIT.format(number=12, seconds=0.2, after=after))
     assert until(lambda: len(home.runs()) >= 3)
     dispatcher = home.dispatcher()
-    warm = [pid for pid in home.processes() if Path(f"/proc/{pid}/stat").read_text().split()[3] == str(dispatcher)]
+    warm = [
+        pid for pid in home.processes() if Path(f"/proc/{pid}/stat").read_text().split()[3] == str(dispatcher)
+    ]
     assert warm
     for pid in warm:
         os.kill(pid, signal.SIGKILL)

@@ -135,7 +135,9 @@ def test_read_only_state_directory(home: Home) -> None:
     if os.geteuid() != 0:
         pytest.skip("mounting needs root")
     home.state.mkdir(mode=0o700)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=1m,mode=700", "tmpfs", str(home.state)], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "ro,size=1m,mode=700", "tmpfs", str(home.state)], check=True
+    )
     try:
         out = home.run(_expect("JournalUnusable"))
     finally:

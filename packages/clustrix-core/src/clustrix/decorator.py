@@ -222,5 +222,7 @@ def _flags(function: Any) -> int:
     """Of the code that a call runs: behind partials, and of a callable object's ``__call__``."""
     while isinstance(function, functools.partial):
         function = function.func
-    code = getattr(function, "__code__", None) or getattr(getattr(type(function), "__call__", None), "__code__", None)
+    code = getattr(function, "__code__", None) or getattr(
+        getattr(type(function), "__call__", None), "__code__", None
+    )
     return int(getattr(code, "co_flags", 0))

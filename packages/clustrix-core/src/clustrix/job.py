@@ -145,7 +145,9 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
         except CancelledError:
             pass  # the journal knows more
         except FutureTimeoutError:
-            raise TimeoutError(f"job {self.id} ({self.name}) is not done after {timeout:g} s; it goes on") from None
+            raise TimeoutError(
+                f"job {self.id} ({self.name}) is not done after {timeout:g} s; it goes on"
+            ) from None
         except KeyboardInterrupt:
             self._say_how_to_go_on()
             raise

@@ -176,7 +176,9 @@ class MapResult(AsyncJobResult[list[R]]):
                     if deadline is not None:
                         left = min(left, deadline - time.monotonic())
                         if left <= 0:
-                            raise TimeoutError(f"item {index} of job {self.id} is not done after {timeout:g} s")
+                            raise TimeoutError(
+                                f"item {index} of job {self.id} is not done after {timeout:g} s"
+                            )
                     self._changed.wait(left)
         except KeyboardInterrupt:
             self._say_how_to_go_on()

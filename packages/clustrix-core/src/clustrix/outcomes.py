@@ -115,13 +115,17 @@ def _plain(subject: Subject, kind: str, meta: dict[str, Any]) -> JobError:
     if kind == kinds.EXIT:
         cause = f"its function raised SystemExit({meta['code']!r})"
         advice = "sys.exit ends a program; return or raise an exception in a job."
-        return subject.error(JobExited, cause, advice=advice, details={"code": meta["code"], "traceback": meta["text"]})
+        return subject.error(
+            JobExited, cause, advice=advice, details={"code": meta["code"], "traceback": meta["text"]}
+        )
     if kind == kinds.INTERRUPT:
         cause = "its function raised KeyboardInterrupt, or it got SIGINT from elsewhere"
         return subject.error(JobInterrupted, cause, details={"traceback": meta["text"]})
     if kind == kinds.UNPICKLABLE:
         cause = f"it returned a {meta['type']} that cannot be sent: {meta['path']}: {meta['reason']}"
-        return subject.error(ResultUnpicklable, cause, advice="Return plain data, or write a file and return its path.")
+        return subject.error(
+            ResultUnpicklable, cause, advice="Return plain data, or write a file and return its path."
+        )
     return subject.error(JobNotStarted, meta["message"])
 
 
@@ -192,7 +196,9 @@ def _from_parts(node: dict[str, Any], pieces: Sequence[memoryview]) -> BaseExcep
     inits = (vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
     built_in = next(init for init in inits if not isinstance(init, FunctionType))
     with suppress(TypeError):
-        built_in(error, *args)  # what a built-in class keeps outside of args and attributes: OSError its errno
+        built_in(
+            error, *args
+        )  # what a built-in class keeps outside of args and attributes: OSError its errno
     error.args = args
     vars(error).update(state)
     return error

@@ -172,9 +172,7 @@ def pack_map(
     return packer.finish(meta)
 
 
-def _granules(
-    packer: _Packer, items: Sequence[tuple[Any, ...]], size: int
-) -> tuple[list[Pickled], int]:
+def _granules(packer: _Packer, items: Sequence[tuple[Any, ...]], size: int) -> tuple[list[Pickled], int]:
     """The items, pickled ``size`` at a time; fewer at a time where that makes large pickles."""
     while True:
         granules = []

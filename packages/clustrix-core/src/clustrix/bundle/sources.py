@@ -80,7 +80,11 @@ def _module(name: str) -> _Module | None:
     if known is None and name in _cache and name not in sys.modules:
         return None
     spec = _spec(name)
-    if known is not None and known.spec is spec and (name in sys.modules or known.stamp == _stamp(known.filename)):
+    if (
+        known is not None
+        and known.spec is spec
+        and (name in sys.modules or known.stamp == _stamp(known.filename))
+    ):
         return known
     found = _read(name, spec) if spec is not None else None
     _cache[name] = found

@@ -32,13 +32,17 @@ def _flag(field: str, value: Any) -> bool:
 
 def _cluster_type(field: str, value: Any) -> str:
     if value != "local":
-        raise ConfigError(field, value, 'this release runs jobs on "local", this machine', 'cluster_type="local"')
+        raise ConfigError(
+            field, value, 'this release runs jobs on "local", this machine', 'cluster_type="local"'
+        )
     return "local"
 
 
 def _key(field: str, value: Any) -> str | None:
     if value is not None and not (isinstance(value, str) and 0 < len(value) <= 500):
-        raise ConfigError(field, value, "must be a text of 1 to 500 characters, or None", 'key="experiment-7"')
+        raise ConfigError(
+            field, value, "must be a text of 1 to 500 characters, or None", 'key="experiment-7"'
+        )
     return value
 
 
@@ -47,9 +51,25 @@ FIELDS: dict[str, Field] = {
     for field in (
         Field("cluster_type", "local", _cluster_type, "Where jobs run.", '"local"', "cluster_type"),
         Field("default_cores", 1, parse_cores, "Cores that one call needs.", "4", "cores"),
-        Field("default_memory", None, parse_memory, "Memory that one call needs; None: no limit.", '"16GB"', "memory"),
-        Field("default_time", None, parse_time, "How long one call may take; None: no limit.", '"02:00:00"', "time"),
-        Field("async_submit", False, _flag, "A call returns an AsyncJobResult at once.", "True", "async_submit"),
+        Field(
+            "default_memory",
+            None,
+            parse_memory,
+            "Memory that one call needs; None: no limit.",
+            '"16GB"',
+            "memory",
+        ),
+        Field(
+            "default_time",
+            None,
+            parse_time,
+            "How long one call may take; None: no limit.",
+            '"02:00:00"',
+            "time",
+        ),
+        Field(
+            "async_submit", False, _flag, "A call returns an AsyncJobResult at once.", "True", "async_submit"
+        ),
         Field(
             "local_strict",
             False,

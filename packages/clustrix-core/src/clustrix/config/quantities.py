@@ -10,15 +10,28 @@ from typing import Any
 from clustrix.errors import ConfigError
 
 CORES_HELP = "a whole number of at least 1"
-_MEMORY_HELP = 'a number with a unit (B, KB, MB, GB, TB; KiB, MiB, …), a number of bytes, or None for no limit'
-_TIME_HELP = 'hours:minutes:seconds, minutes:seconds, days-hours:minutes, days-hours:minutes:seconds, a number with a unit (s, min, h, d), a number of seconds, or None'
+_MEMORY_HELP = (
+    "a number with a unit (B, KB, MB, GB, TB; KiB, MiB, …), a number of bytes, or None for no limit"
+)
+_TIME_HELP = "hours:minutes:seconds, minutes:seconds, days-hours:minutes, days-hours:minutes:seconds, a number with a unit (s, min, h, d), a number of seconds, or None"
 _MOST_CORES = 1_000_000
 _LARGEST_BYTES = 2**60
 _LONGEST_SECONDS = 10 * 365 * 86400.0
 
 # As the batch systems read them: "1GB" is what Slurm calls 1G, 2**30 bytes.
 _UNITS = {"": 1, "b": 1, **{p + s: 1024**n for n, p in enumerate("kmgtp", 1) for s in ("", "b", "ib")}}
-_SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "hours": 3600, "d": 86400, "day": 86400, "days": 86400}
+_SECONDS = {
+    "s": 1,
+    "sec": 1,
+    "m": 60,
+    "min": 60,
+    "h": 3600,
+    "hour": 3600,
+    "hours": 3600,
+    "d": 86400,
+    "day": 86400,
+    "days": 86400,
+}
 
 
 def parse_cores(field: str, value: Any) -> int:
@@ -63,7 +76,9 @@ def _number(value: Any) -> float | None:
     if isinstance(value, float):
         return value
     try:
-        return None if isinstance(value, bool) else float(operator.index(value))  # numpy's integers are as good
+        return (
+            None if isinstance(value, bool) else float(operator.index(value))
+        )  # numpy's integers are as good
     except TypeError:
         return None
     except OverflowError:

@@ -185,7 +185,9 @@ class Dispatcher:
                 client = Client(connection)
                 self._clients[connection.fileno()] = client
                 self._loop.add_reader(connection, self._guarded, self._read, client)
-                self._send(client, {"op": "hello", "protocol": PROTOCOL, "version": __version__, "pid": os.getpid()})
+                self._send(
+                    client, {"op": "hello", "protocol": PROTOCOL, "version": __version__, "pid": os.getpid()}
+                )
                 self._rest()
 
     def _read(self, client: Client) -> None:

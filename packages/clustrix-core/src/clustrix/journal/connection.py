@@ -139,5 +139,7 @@ class Connection:
             advice = f"Move it away and submit again: mv {self.path} {self.path}.broken"
             return JournalDamaged(self.path, f"is damaged ({text})", advice)
         if "readonly" in text or "unable to open" in text:
-            return JournalUnusable(self.path, f"cannot be written ({text})", "Check its owner and permissions.")
+            return JournalUnusable(
+                self.path, f"cannot be written ({text})", "Check its owner and permissions."
+            )
         return JournalError(self.path, text)

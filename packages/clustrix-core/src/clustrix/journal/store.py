@@ -59,7 +59,9 @@ class Journal:
                 "INSERT INTO events (job, at, state) VALUES (?, ?, 'CREATED')", (cursor.lastrowid, now)
             )
             if dispatcher is not None:
-                sql.execute("INSERT OR REPLACE INTO dispatchers VALUES (?, ?, ?)", (job.dispatcher, *dispatcher))
+                sql.execute(
+                    "INSERT OR REPLACE INTO dispatchers VALUES (?, ?, ?)", (job.dispatcher, *dispatcher)
+                )
         return job.id
 
     @staticmethod
@@ -160,7 +162,9 @@ class Journal:
             return [
                 job
                 for job in jobs
-                if sql.execute(f"SELECT 1 FROM jobs WHERE id = ? AND cancel = 1 AND {_LIVE}", (job,)).fetchone()
+                if sql.execute(
+                    f"SELECT 1 FROM jobs WHERE id = ? AND cancel = 1 AND {_LIVE}", (job,)
+                ).fetchone()
             ]
 
     def move(self, changes: Iterable[Change]) -> None:
@@ -193,7 +197,8 @@ class Journal:
         ).rowcount
         if changed:
             sql.execute(
-                "INSERT INTO events (job, at, state, reason) VALUES (?, ?, ?, ?)", (seq, now, state.value, reason)
+                "INSERT INTO events (job, at, state, reason) VALUES (?, ?, ?, ?)",
+                (seq, now, state.value, reason),
             )
         return changed == 1
 

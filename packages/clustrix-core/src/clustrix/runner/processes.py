@@ -77,7 +77,9 @@ def _ps() -> dict[int, Process]:
 
     command = ["ps", "-A", "-o", "pid=,ppid=,rss=,stat=,lstart="]
     environment = {**os.environ, "LC_ALL": "C"}
-    return parse_ps(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
+    return parse_ps(
+        subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    )
 
 
 def table() -> dict[int, Process]:

@@ -54,7 +54,9 @@ class Limits:
 
     def _again(self, run: Run, runner: Runner, seconds: float) -> None:
         key = (run.record.id, runner.worker)
-        self._timers[key] = self._loop.call_later(max(seconds, _SHORTEST_SECONDS), self._check_time, run, runner)
+        self._timers[key] = self._loop.call_later(
+            max(seconds, _SHORTEST_SECONDS), self._check_time, run, runner
+        )
 
     def _check_time(self, run: Run, runner: Runner) -> None:
         self._timers.pop((run.record.id, runner.worker), None)

@@ -131,7 +131,11 @@ class Nursery:
     """Starts runners."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, listener: Listener, successor: list[str], on_lost: Callable[..., None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listener: Listener,
+        successor: list[str],
+        on_lost: Callable[..., None],
     ) -> None:
         self.loop = loop
         self.listener = listener

@@ -76,13 +76,21 @@ def _judge(
         return JobState.TIMED_OUT, "TimeLimitExceeded", cause, advice, {"limit_s": time_s}
     if doom == MEMORY:
         asked = format_bytes(memory_bytes or 0)
-        cause = f"out of memory: it asked for {asked}, and its processes together had {format_bytes(peak_bytes)}"
+        cause = (
+            f"out of memory: it asked for {asked}, and its processes together had {format_bytes(peak_bytes)}"
+        )
         details = {"limit_bytes": memory_bytes, "peak_bytes": peak_bytes}
         return JobState.FAILED, "MemoryLimitExceeded", cause, "Ask for more: @cluster(memory=...).", details
     if status is None:
         why = "the machine was started anew" if rebooted else "nobody saw how its process ended"
         cause = f"it was begun, its process is gone, and it left no result: {why}"
-        return JobState.LOST, "JobLost", cause, "What it did until then is not known; submit it again if it may run twice.", {}
+        return (
+            JobState.LOST,
+            "JobLost",
+            cause,
+            "What it did until then is not known; submit it again if it may run twice.",
+            {},
+        )
     if os.WIFSIGNALED(status):
         return _signalled(os.WTERMSIG(status), peak_bytes)
     code = os.WEXITSTATUS(status)
