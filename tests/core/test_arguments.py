@@ -88,7 +88,9 @@ def test_argument_of_a_thousand_calls_is_stored_once(fresh_state: Path, tmp_path
         with closing(sqlite3.connect(fresh_state / "clustrix" / "journal.db")) as sql:
             (size,) = sql.execute("SELECT max(length(payload)) FROM jobs").fetchone()
         assert size < 20_000  # the text of this file, for tracebacks, is most of it
-    assert jobs[999].result(timeout=60) == 999
+        for job in jobs[1:]:
+            job.cancel()  # each would import numpy, for nothing
+    assert jobs[0].result(timeout=60) == 0
 
 
 @pytest.mark.parametrize("size", [1, 1023, 1024, 1025, 5_000, 8_191, 8_192, 8_193, 200_000])

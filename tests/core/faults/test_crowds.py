@@ -108,8 +108,8 @@ print(states)
     )
     assert out.strip() == "{'CANCELLED'}"
     assert all(times == 1 for times in home.runs().values())
-    # The dispatcher and its warm parent are left, and nothing else.
-    assert until(lambda: len(home.processes()) <= 2), home.processes()
+    # The dispatcher, its warm parent and the child that it forked ahead are left, and nothing else.
+    assert until(lambda: len(home.processes()) <= 3), home.processes()
 
 
 def test_descriptors_do_not_leak(home: Home) -> None:
@@ -143,3 +143,31 @@ def work(n):
     kept = home.state / "kept"
     environments = home.state / "environments"
     assert until(lambda: not any((*live.iterdir(), *kept.iterdir(), *environments.iterdir())))
+
+
+def test_handle_made_before_a_fork(home: Home) -> None:
+    """A forked child can ask its parent's handles: what the parent has open is not used there."""
+    out = home.run(
+        """
+import os
+
+@cluster
+def work(n):
+    time.sleep(1)
+    return n * n
+
+@cluster
+def each(n):
+    time.sleep(0.3)
+    return n + 1
+
+job, jobs = work.submit(7), each.map(range(3))
+sys.stdout.flush()
+pid = os.fork()
+os.write(1, f"{job.result(timeout=30)} {list(jobs)} {job.done()}\\n".encode())
+if pid == 0:
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+"""
+    )
+    assert out.splitlines() == ["49 [1, 2, 3] True"] * 2

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from clustrix.attaching import attach
     from clustrix.config import configure
     from clustrix.decorator import ClusterFunction, cluster
-    from clustrix.job import AsyncJobResult, JobStatus, attach
+    from clustrix.job import AsyncJobResult, JobStatus
     from clustrix.journal.records import JobState
     from clustrix.mapresult import MapResult
 
@@ -32,7 +33,7 @@ _HOMES = {
     "JobState": "clustrix.journal.records",
     "JobStatus": "clustrix.job",
     "MapResult": "clustrix.mapresult",
-    "attach": "clustrix.job",
+    "attach": "clustrix.attaching",
     "cluster": "clustrix.decorator",
     "configure": "clustrix.config",
 }

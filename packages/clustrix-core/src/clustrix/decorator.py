@@ -84,7 +84,7 @@ class ClusterFunction(Generic[P, R]):
 
         if not iterables:
             raise TypeError("map() needs at least one iterable of items")
-        items = [(*self._bound, *item) for item in zip(*iterables)]
+        items = [(*self._bound, *item) for item in zip(*iterables, strict=False)]
         found: Any = submit_map(self._subject(), items, common)
         return found  # type: ignore[no-any-return]
 
@@ -222,7 +222,6 @@ def _flags(function: Any) -> int:
     """Of the code that a call runs: behind partials, and of a callable object's ``__call__``."""
     while isinstance(function, functools.partial):
         function = function.func
-    code = getattr(function, "__code__", None) or getattr(
-        getattr(type(function), "__call__", None), "__code__", None
-    )
-    return int(getattr(code, "co_flags", 0))
+    if not hasattr(function, "__code__") and callable(function):
+        function = type(function).__call__
+    return int(getattr(getattr(function, "__code__", None), "co_flags", 0))

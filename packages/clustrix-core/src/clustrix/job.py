@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
-import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from clustrix import logs, outcomes
-from clustrix.errors import DispatcherError
+from clustrix.errors import ClustrixError
 from clustrix.journal import FINAL, JobRecord, JobState
 from clustrix.session import Session, session
 
@@ -51,7 +51,7 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
 
     def __init__(self, home: Session, record: JobRecord | None, job: str, name: str, backend: str) -> None:
         super().__init__()
-        self._home = home
+        self._session = home
         self.id = job
         """Names the job, in this process and any other."""
         self.name = name
@@ -65,27 +65,42 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
     def _follow(self, record: JobRecord) -> None:
         """Take up a job that was submitted before."""
         if record.state in FINAL:
-            self._done(record.state)
+            self._settle(record.state is JobState.CANCELLED)
         else:
-            self._home.client(record.dispatcher).watch([self.id], self._news)
+            self._session.client(record.dispatcher).watch([self.id], self._news)
 
-    def _news(self, news: str, error: DispatcherError | None) -> None:
+    @property
+    def _home(self) -> Session:
+        if self._session.pid != os.getpid():
+            # This is a forked child: what the parent has open, its listening thread too, is not here.
+            self._session = session()
+            self._condition = threading.Condition()
+            if not super().done():
+                self._follow(self._session.journal.job(self.id))
+        return self._session
+
+    def _news(self, news: str, error: ClustrixError | None) -> None:
         """From the dispatcher, in the thread that listens to it."""
         _listening.here = True
-        if news == "done":
-            self._done(self._home.journal.job(self.id).state)
+        if news in ("done", "cancelled"):
+            self._settle(news == "cancelled")
         elif news == "failed" and error is not None and not super().done():
             self.set_exception(error)
 
-    def _done(self, state: JobState) -> None:
+    def _settle(self, cancelled: bool) -> None:
         if super().done():
             return
-        if state is JobState.CANCELLED:
+        if cancelled:
             super().cancel()
             self.set_running_or_notify_cancel()
         else:
             # The value is read from the journal when it is asked for: it may be large, and wanted by nobody.
             self.set_result(None)
+
+    def done(self) -> bool:
+        """Whether the job has ended, in whatever way."""
+        _ = self._home
+        return super().done()
 
     def _invoke_callbacks(self) -> None:
         invoke: Callable[[], None] = super()._invoke_callbacks  # type: ignore[misc]  # not in the stubs
@@ -140,6 +155,7 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
         return error
 
     def _wait(self, timeout: float | None) -> tuple[bool, Any]:
+        _ = self._home
         try:
             super().result(timeout)
         except CancelledError:
@@ -214,10 +230,8 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
 
     def _pause(self, seconds: float) -> None:
         """Wait for the end of the job, but not longer than this."""
-        try:
+        with suppress(CancelledError, FutureTimeoutError, ClustrixError):
             super().result(seconds)
-        except (CancelledError, FutureTimeoutError, DispatcherError):
-            time.sleep(0.0)
 
     def __await__(self) -> Generator[Any, None, R]:
         # Not asyncio.wrap_future: a task that stops waiting would cancel the job.
@@ -228,31 +242,15 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
             with suppress(RuntimeError):  # nobody waits any more, and that loop has been closed
                 loop.call_soon_threadsafe(lambda: None if waiter.done() else waiter.set_result(None))
 
+        _ = self._home
         self.add_done_callback(wake)
         yield from waiter
         return self.result(0)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return attach, (self.id,)
+        import clustrix  # it builds on this module
+
+        return clustrix.attach, (self.id,)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} {self.name} {self.state}>"
-
-
-def attach(job: str) -> AsyncJobResult[Any]:
-    """The handle of a job that was submitted earlier, perhaps by another process.
-
-    A map gives a MapResult.  Raises UnknownJob with the nearest ids.
-    """
-    if not isinstance(job, str):
-        raise TypeError(f"attach() takes the id of a job, a text, not {job!r}")
-    home = session()
-    record = home.journal.job(job)
-    if record.kind == "map":
-        from clustrix.mapresult import MapResult  # it builds on this module
-
-        return MapResult(home, record, record.id, record.name, record.backend, record.items)
-    return AsyncJobResult(home, record, record.id, record.name, record.backend)
-
-
-__all__: Sequence[str] = ["AsyncJobResult", "JobStatus", "attach"]

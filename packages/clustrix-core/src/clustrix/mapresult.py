@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, TypeVar, overload
 
 from clustrix import outcomes
-from clustrix.errors import DispatcherError, ResultDamaged
+from clustrix.errors import ClustrixError, ResultDamaged
 from clustrix.job import AsyncJobResult
 from clustrix.journal import JobRecord, Place
 from clustrix.runner import layout
@@ -72,8 +72,8 @@ class _Items:
             self._views[name] = view
             for record in records(view, offset):
                 # The first record of an item counts; there is a second only if a file was tampered with.
-                if record.index not in self.found:
-                    self.found[record.index] = (name, record)
+                if record.item not in self.found:
+                    self.found[record.item] = (name, record)
                     self.failed += record.flags & FAILURE
                 offset = record.offset + record.size
             self._offsets[name] = offset
@@ -96,7 +96,7 @@ class MapResult(AsyncJobResult[list[R]]):
         self._wakers: set[Callable[[], None]] = set()
         super().__init__(home, record, job, name, backend)
 
-    def _news(self, news: str, error: DispatcherError | None) -> None:
+    def _news(self, news: str, error: ClustrixError | None) -> None:
         super()._news(news, error)
         with self._changed:
             self._changed.notify_all()

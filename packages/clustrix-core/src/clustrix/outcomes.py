@@ -12,8 +12,17 @@ from typing import Any
 
 import tblib
 
-from clustrix.errors import JOB_ERRORS, JobError, JobExited, JobInterrupted, JobLost, RemoteError
-from clustrix.errors import JobNotStarted, ResultDamaged, ResultUnpicklable
+from clustrix.errors import (
+    JOB_ERRORS,
+    JobError,
+    JobExited,
+    JobInterrupted,
+    JobLost,
+    JobNotStarted,
+    RemoteError,
+    ResultDamaged,
+    ResultUnpicklable,
+)
 from clustrix.journal import JobRecord, JobState, Journal, Outcome
 from clustrix.runner import outcome as kinds
 from clustrix.runner.frames import CONTAINER, Buffer, Damaged, Record, record_body, unpack
@@ -140,7 +149,7 @@ def _recorded(subject: Subject, text: str) -> JobError:
 def _rebuilt(subject: Subject, meta: dict[str, Any], pieces: Sequence[memoryview]) -> BaseException:
     """The user's exception with its causes, contexts, notes and the frames of the other side."""
     built = [_exception(subject, node, pieces, meta["text"]) for node in meta["nodes"]]
-    for node, error in zip(meta["nodes"], built):
+    for node, error in zip(meta["nodes"], built, strict=True):
         cause, context = node["cause"], node["context"]
         error.__cause__ = None if cause is None else built[cause]
         error.__context__ = None if context is None else built[context]

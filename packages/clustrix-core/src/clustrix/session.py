@@ -12,9 +12,10 @@ import threading
 import uuid
 
 from clustrix.bundle import BlobStore
-from clustrix.dispatcher.client import Client, is_inline
+from clustrix.dispatcher.client import Client
+from clustrix.dispatcher.inline import is_inline
 from clustrix.dispatcher.instance import Instance
-from clustrix.errors import storage_error
+from clustrix.errors import JournalError, storage_error
 from clustrix.journal import Journal, Place, state_place
 from clustrix.journal.place import dispatcher_name
 
@@ -24,6 +25,7 @@ class Session:
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.pid = os.getpid()
         self.journal = Journal(place)
         self.blobs = BlobStore(place.blobs)
         self.name = dispatcher_name(place)
@@ -44,8 +46,13 @@ class Session:
                     recorded = self.journal.dispatcher_of(name)
                     executable = recorded[0] if recorded else ""
                 instance = Instance(self.place, name)
-                known = self._clients[name] = Client(instance, executable, is_inline() and name == self.name)
+                known = self._clients[name] = Client(
+                    instance, self._gone, executable, is_inline() and name == self.name
+                )
         return known
+
+    def _gone(self) -> JournalError | None:
+        return self.journal.gone() if self.journal.vanished() else None
 
     def environ(self) -> str:
         """The name of the file for the environment variables as they are now."""

@@ -12,12 +12,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from clustrix.attaching import attach
 from clustrix.backends.local.capacity import machine_bytes, machine_cores
 from clustrix.bundle import pack_call, pack_map
 from clustrix.bundle.packing import Reference
 from clustrix.config import current, format_bytes
 from clustrix.errors import ClustrixError, ResourcesUnavailable
-from clustrix.job import AsyncJobResult, attach
+from clustrix.job import AsyncJobResult
 from clustrix.journal import NewJob
 from clustrix.mapresult import MapResult
 from clustrix.runner.setup import JOB_VARIABLE

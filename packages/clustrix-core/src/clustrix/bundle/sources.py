@@ -189,7 +189,7 @@ def imported_by(code: types.CodeType) -> Iterator[str]:
     """The names that import statements in a function's body load, as far as they are absolute."""
     names, argument, origin = code.co_names, 0, ""
     instructions = iter(code.co_code)
-    for operation, part in zip(instructions, instructions):
+    for operation, part in zip(instructions, instructions, strict=True):
         argument = argument << 8 | part
         if operation == opcode.EXTENDED_ARG:
             continue

@@ -6,9 +6,7 @@ told anew what is watched: all that it needs is in the journal.
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
 import socket
 import threading
 import time
@@ -17,8 +15,9 @@ from contextlib import suppress
 from typing import Any
 
 from clustrix import __version__
+from clustrix.dispatcher.inline import start_inline
 from clustrix.dispatcher.instance import PROTOCOL, Instance
-from clustrix.errors import DispatcherError, JournalError
+from clustrix.errors import ClustrixError, DispatcherError, JournalError
 from clustrix.runner.messages import Decoder, encode
 
 log = logging.getLogger("clustrix.dispatcher")
@@ -28,15 +27,23 @@ _PAUSE_SECONDS = 0.004
 _LONGEST_PAUSE_SECONDS = 0.25
 _MOST_FAILURES = 3
 
-OnNews = Callable[[str, "DispatcherError | None"], None]
-"""Called with "done", "progress" or "failed", in the reading thread."""
+OnNews = Callable[[str, "ClustrixError | None"], None]
+"""Called with "done", "cancelled", "progress" or "failed" and the error, in the reading thread."""
 
 
 class Client:
     """Shared by all threads of a process; a forked child makes its own."""
 
-    def __init__(self, instance: Instance, executable: str = "", inline: bool = False) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        gone: Callable[[], JournalError | None],
+        executable: str = "",
+        inline: bool = False,
+    ) -> None:
         self.instance = instance
+        self._gone = gone
+        """The error if the state directory does not exist any more."""
         self._executable = executable
         self._inline = inline
         self._lock = threading.Lock()
@@ -44,6 +51,7 @@ class Client:
         self._watches: dict[str, list[OnNews]] = {}
         self._reader: threading.Thread | None = None
         self._started_at = -_CONNECT_SECONDS
+        self._trouble = ""
 
     def submitted(self, job: str, on_news: OnNews) -> None:
         """Wake the dispatcher for a new job, and watch it.  Never waits for the dispatcher."""
@@ -96,10 +104,15 @@ class Client:
         if now - self._started_at < 1.0:
             return
         self._started_at = now
-        if self._inline:
-            _start_inline(self.instance)
-        else:
-            self.instance.start(self._executable)
+        try:
+            if self._inline:
+                start_inline(self.instance)
+            else:
+                self.instance.start(self._executable)
+        except OSError as error:
+            # The job is in the journal: its submission has not failed.  The reading thread tries again.
+            self._trouble = f" ({error})"
+            log.warning("the dispatcher could not be started: %s", error)
 
     def _read(self) -> None:
         failures = 0
@@ -107,8 +120,9 @@ class Client:
             connection = self._line()
             if connection is None:
                 failures += 1
-                if failures >= _MOST_FAILURES:
-                    self._give_up()
+                gone = self._gone()
+                if gone is not None or failures >= _MOST_FAILURES:
+                    self._give_up(gone or self._not_started())
                     return
                 continue
             failures = 0
@@ -125,7 +139,7 @@ class Client:
         """A connection on which everything watched has been named; starts the dispatcher as needed."""
         deadline = time.monotonic() + _CONNECT_SECONDS
         pause = _PAUSE_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and self._gone() is None:
             with self._lock:
                 try:
                     if self._connection is None:
@@ -133,7 +147,8 @@ class Client:
                     return self._connection
                 except OSError:
                     self._connection = None
-                    self._start()
+                    if self._gone() is None:
+                        self._start()
             # Only while a dispatcher is coming up, which takes a tenth of a second.
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
@@ -157,7 +172,7 @@ class Client:
                 for job in message["jobs"]:
                     self._tell(job, message["op"])
 
-    def _tell(self, job: str, news: str, error: DispatcherError | None = None) -> None:
+    def _tell(self, job: str, news: str, error: ClustrixError | None = None) -> None:
         with self._lock:
             watchers = list(self._watches.get(job, ()))
             if news != "progress":
@@ -168,54 +183,15 @@ class Client:
             except JournalError as failure:
                 log.error("job %s: %s", job, failure)
 
-    def _give_up(self) -> None:
+    def _not_started(self) -> DispatcherError:
+        return DispatcherError(
+            f"the dispatcher could not be started{self._trouble}; the jobs are safe in the journal. "
+            f"Its log: {self.instance.log}"
+        )
+
+    def _give_up(self, error: ClustrixError) -> None:
         with self._lock:
             jobs = list(self._watches)
             self._reader = None
-        error = DispatcherError(
-            f"the dispatcher could not be started; the jobs are safe in the journal. Its log: {self.instance.log}"
-        )
         for job in jobs:
             self._tell(job, "failed", error)
-
-
-def _start_inline(instance: Instance) -> None:
-    """Run the dispatcher in a thread of this process, unless one runs already somewhere."""
-    import asyncio
-
-    from clustrix.dispatcher.instance import wait_for_lock
-    from clustrix.dispatcher.service import Dispatcher
-
-    ready = threading.Event()
-    stop: list[Callable[[], None]] = []
-
-    async def serve(lock: int) -> None:
-        loop = asyncio.get_running_loop()
-        dispatcher = Dispatcher(instance, lock)
-        stop.append(lambda: loop.call_soon_threadsafe(dispatcher.leave))
-        loop.call_soon(ready.set)
-        await dispatcher.run()
-
-    def run() -> None:
-        lock = wait_for_lock(instance, 0.0)
-        if lock is not None:
-            with suppress(RuntimeError):  # the interpreter is shutting down
-                asyncio.run(serve(lock))
-        ready.set()
-
-    thread = threading.Thread(target=run, name="clustrix-dispatcher", daemon=True)
-    thread.start()
-    ready.wait(_CONNECT_SECONDS)
-
-    def leave() -> None:
-        for step in stop:
-            with suppress(RuntimeError):  # its loop has ended before
-                step()
-        thread.join(5.0)
-
-    atexit.register(leave)
-
-
-def is_inline() -> bool:
-    """Whether the user wants no background process."""
-    return os.environ.get("CLUSTRIX_DISPATCHER", "") == "inline"

@@ -9,36 +9,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 from clustrix import __version__
 from clustrix.backends.local.backend import LocalBackend
-from clustrix.dispatcher.instance import PROTOCOL, Instance, check_peer
+from clustrix.dispatcher.connections import Client, Connections
+from clustrix.dispatcher.instance import Instance
 from clustrix.errors import JournalError
-from clustrix.journal import Change, JobRecord, JobState, Journal, Outcome
+from clustrix.journal import Change, JobRecord, Journal, Outcome
 from clustrix.runner.faults import point
-from clustrix.runner.messages import Decoder, encode
 
 log = logging.getLogger("clustrix.dispatcher")
 
 IDLE_SECONDS = 600.0
 _RETRY_SECONDS = 2.0
-_CHECKPOINT_COMMITS = 1000
+_CHECKPOINT_ROWS = 200
 _COALESCE_SECONDS = 0.02
-_MOST_UNSENT_BYTES = 64 << 20
-
-
-class Client:
-    """One connected process."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        self.decoder = Decoder()
-        self.watches: set[str] = set()
-        self.unsent = bytearray()
+_BUSY_COALESCE_SECONDS = 0.01
+_ENVIRON_SECONDS = 0.3
+"""The next of many calls in a row finds the file of the last one, and need not wait for the disk."""
 
 
 class Dispatcher:
@@ -49,13 +40,15 @@ class Dispatcher:
         self._lock = lock
         self._idle_seconds = idle_seconds
         self._journal = Journal(instance.place)
-        self._clients: dict[int, Client] = {}
-        self._watchers: dict[str, set[int]] = {}
         self._seen = 0
-        self._queued: list[Change] = []
+        self._moves: dict[int, Change] = {}
+        """Changes that are still to be written: the latest of each job."""
+        self._moves_timer: asyncio.TimerHandle | None = None
         self._finished: list[tuple[JobRecord, Outcome]] = []
         self._flush_scheduled = False
-        self._commits = 0
+        self._environs: set[str] = set()
+        """Files of environment variables that may be needed no longer."""
+        self._rows = 0
         self._idle_timer: asyncio.TimerHandle | None = None
         self._leaving = asyncio.Event()
         self._retired = False
@@ -65,8 +58,7 @@ class Dispatcher:
         """Serve; returns when the lock may go."""
         self._loop = asyncio.get_running_loop()
         self._backend = LocalBackend(self._journal, self._instance, self._loop, self)
-        self._listener = self._instance.listen()
-        self._loop.add_reader(self._listener, self._accept)
+        self._clients = Connections(self._instance, self._loop, self, self._guarded)
         log.info("dispatcher %s (%s) serves %s", os.getpid(), __version__, self._instance.place.root)
         try:
             self._recover()
@@ -101,6 +93,7 @@ class Dispatcher:
         if records:
             self._seen = records[-1].seq
             self._backend.submit(records)
+            self._count(len(records))
             self._cancel([record.id for record in records if record.cancel])
         self._rest()
 
@@ -108,31 +101,44 @@ class Dispatcher:
         for job in jobs:
             self._backend.cancel(job)
 
-    def queued(self, record: JobRecord, reason: str) -> None:
-        """The backend has a job, but no room for it yet."""
-        self._queued.append(Change(record.seq, JobState.QUEUED, reason))
-        if len(self._queued) == 1:
-            # A thousand submissions in a row shall not be a thousand transactions.
-            self._loop.call_later(_COALESCE_SECONDS, self._guarded, self._write_queued)
+    def moved(self, changes: Iterable[Change]) -> None:
+        """Jobs wait, or have been started.
 
-    def _write_queued(self) -> None:
-        waiting = self._backend.waiting()
-        changes = [change for change in self._queued if change.seq in waiting]
-        self._queued = []
-        if changes:
-            self._journal.move(changes)
+        Written together, with the next end of a job if that comes first: what was begun is told by its claim, not by this.
+        """
+        for change in changes:
+            before = self._moves.get(change.seq)
+            if before is not None and not change.news:
+                change = before._replace(held_cores=change.held_cores, held_bytes=change.held_bytes)
+            self._moves[change.seq] = change
+        if self._moves and self._moves_timer is None:
+            self._moves_timer = self._loop.call_later(_COALESCE_SECONDS, self._guarded, self._write_moves)
 
-    def running(self, changes: Iterable[Change]) -> None:
-        """The backend is about to start jobs; it does so only when this has returned."""
+    def _write_moves(self) -> None:
+        self._moves_timer = None
+        if not self._moves:
+            return
         point("dispatcher.before-running")
-        self._journal.move(changes)
+        try:
+            self._journal.move(self._moves.values())
+        except JournalError as error:
+            if self._journal.vanished():
+                raise
+            log.warning("%d changes wait for the journal: %s", len(self._moves), error)
+            self._moves_timer = self._loop.call_later(_RETRY_SECONDS, self._guarded, self._write_moves)
+            return
+        self._moves = {}
         point("dispatcher.after-running")
 
     def finished(self, record: JobRecord, outcome: Outcome) -> None:
         """A job has come to its end; several in a row are committed together."""
         self._finished.append((record, outcome))
-        if not self._flush_scheduled:
-            self._flush_scheduled = True
+        if self._flush_scheduled:
+            return
+        self._flush_scheduled = True
+        if self._backend.crowded():
+            self._loop.call_later(_BUSY_COALESCE_SECONDS, self._guarded, self._flush)
+        else:
             self._loop.call_soon(self._guarded, self._flush)
 
     def _flush(self) -> None:
@@ -141,8 +147,9 @@ class Dispatcher:
         if not batch:
             return
         point("dispatcher.before-commit")
+        self._check_place()
         try:
-            self._journal.finish(outcome for _, outcome in batch)
+            self._journal.finish((outcome for _, outcome in batch), self._moves.values())
         except JournalError as error:
             if self._journal.vanished():
                 raise
@@ -153,64 +160,47 @@ class Dispatcher:
             return
         point("dispatcher.after-commit")
         self._finished = []
-        self._tell({"op": "done"}, [record.id for record, _ in batch])
+        self._moves = {}
+        self._clients.tell_ends({record.id: outcome.state for record, outcome in batch})
         for record, outcome in batch:
             log.debug("job %s: -> %s %s", record.id, outcome.state, outcome.reason)
             self._backend.forget(record)
-        with suppress(JournalError):  # tried again at the next end of a job, or by the next dispatcher
-            self._journal.drop_environs({record.environ for record, _ in batch})
-        self._commits += 1
-        if self._commits >= _CHECKPOINT_COMMITS:
-            self._commits = 0
+        if not self._environs:
+            self._loop.call_later(_ENVIRON_SECONDS, self._guarded, self._drop_environs)
+        self._environs.update(record.environ for record, _ in batch)
+        self._count(len(batch))
+        self._rest()
+
+    def _count(self, rows: int) -> None:
+        """Keep the journal's log short: where it grows, a commit has to wait for the file system's own log as well."""
+        self._rows += rows
+        if self._rows >= _CHECKPOINT_ROWS:
+            self._rows = 0
             self._journal.checkpoint()
+
+    def _drop_environs(self) -> None:
+        names, self._environs = self._environs, set()
+        with suppress(JournalError):  # tried again at the next end of a job, or by the next dispatcher
+            self._journal.drop_environs(names)
         self._rest()
 
     def progressed(self, job: str) -> None:
         """Some items of a map are finished."""
-        self._tell({"op": "progress"}, [job])
+        self._clients.tell("progress", [job])
 
     # -- clients
 
-    def _accept(self) -> None:
-        with suppress(BlockingIOError):
-            while True:
-                connection, _ = self._listener.accept()
-                try:
-                    check_peer(connection)
-                except OSError as error:
-                    log.warning("refused a connection: %s", error)
-                    connection.close()
-                    continue
-                connection.setblocking(False)
-                client = Client(connection)
-                self._clients[connection.fileno()] = client
-                self._loop.add_reader(connection, self._guarded, self._read, client)
-                self._send(
-                    client, {"op": "hello", "protocol": PROTOCOL, "version": __version__, "pid": os.getpid()}
-                )
-                self._rest()
-
-    def _read(self, client: Client) -> None:
-        try:
-            data = client.connection.recv(1 << 16)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._drop(client)
-            return
+    def heard(self, client: Client, messages: Iterable[dict[str, Any]]) -> None:
+        """What a client has to say."""
         new = False
-        for message, _ in client.decoder.feed(data):
+        watched: list[str] = []
+        for message in messages:
             op = message.get("op")
             jobs: list[str] = message.get("jobs", [])
             if op in ("submitted", "watch"):
                 new = new or op == "submitted"
-                self._watch(client, jobs)
-                # Another client's message may have brought a job here, and to its end, before this one.
-                ended = self._journal.finished_among(jobs)
-                if ended:
-                    self._tell({"op": "done"}, ended)
+                self._clients.watch(client, jobs)
+                watched += jobs
             elif op == "cancel":
                 self._look()
                 self._cancel(self._journal.cancel_requested(jobs))
@@ -219,65 +209,19 @@ class Dispatcher:
                 self.leave()
         if new:
             self._look()
+        # Another client's message may have brought a job here, and to its end, before this one.
+        self._clients.tell_ends(self._journal.finished_among(self._backend.unknown(watched)))
 
-    def _watch(self, client: Client, jobs: list[str]) -> None:
-        client.watches.update(jobs)
-        for job in jobs:
-            self._watchers.setdefault(job, set()).add(client.connection.fileno())
-
-    def _tell(self, message: dict[str, Any], jobs: list[str]) -> None:
-        """Send ``message`` about each job to those who watch it; a finished job is watched no longer."""
-        by_client: dict[int, list[str]] = {}
-        for job in jobs:
-            for number in self._watchers.get(job, ()):
-                by_client.setdefault(number, []).append(job)
-        if message["op"] == "done":
-            for job in jobs:
-                for number in self._watchers.pop(job, ()):
-                    self._clients[number].watches.discard(job)
-        for number, about in by_client.items():
-            if number in self._clients:
-                self._send(self._clients[number], {**message, "jobs": about})
-
-    def _send(self, client: Client, message: dict[str, Any]) -> None:
-        client.unsent += encode(message)
-        self._write(client)
-
-    def _write(self, client: Client) -> None:
-        if client.connection.fileno() < 0:
-            return
-        try:
-            while client.unsent:
-                del client.unsent[: client.connection.send(client.unsent)]
-        except BlockingIOError:
-            # One that never reads is let go; it is told everything when it connects anew.
-            if len(client.unsent) > _MOST_UNSENT_BYTES:
-                self._drop(client)
-            else:
-                self._loop.add_writer(client.connection, self._guarded, self._write, client)
-            return
-        except OSError:
-            self._drop(client)
-            return
-        self._loop.remove_writer(client.connection)
-
-    def _drop(self, client: Client) -> None:
-        number = client.connection.fileno()
-        if number < 0:
-            return
-        self._loop.remove_reader(client.connection)
-        self._loop.remove_writer(client.connection)
-        client.connection.close()
-        del self._clients[number]
-        for job in client.watches:
-            watchers = self._watchers.get(job)
-            if watchers:
-                watchers.discard(number)
-                if not watchers:
-                    del self._watchers[job]
+    def clients_changed(self) -> None:
+        """One has come or gone."""
         self._rest()
 
     # -- coming to an end
+
+    def _check_place(self) -> None:
+        """SQLite goes on happily in files that have been deleted."""
+        if self._journal.vanished():
+            raise self._journal.gone()
 
     def _guarded(self, step: Any, *args: Any) -> None:
         """Run one step of the loop; what it cannot go on from ends the dispatcher, never silently."""
@@ -294,44 +238,40 @@ class Dispatcher:
             log.exception("a step failed; leaving, so that the next dispatcher starts from the journal")
             self.leave()
 
+    def _busy(self) -> bool:
+        return bool(self._clients or self._backend.busy() or self._finished or self._environs)
+
     def _rest(self) -> None:
         """(Re)start the countdown to leaving, or stop it while there is something to do."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
-        if not self._clients and not self._backend.busy() and not self._finished:
+        if not self._busy():
             self._idle_timer = self._loop.call_later(self._idle_seconds, self._leaving.set)
 
     def _stop_listening(self) -> bool:
         """Close the doors, then look once more: what was submitted before they closed is not left behind."""
-        if not self._retired and (self._clients or self._backend.busy() or self._finished):
+        if not self._retired and self._busy():
             return False
-        self._instance.unlink_socket()
-        for client in list(self._clients.values()):
-            self._drop(client)
-        self._loop.remove_reader(self._listener)
-        self._listener.close()
-        if self._retired:
+        self._clients.close_doors()
+        if self._retired or not self._journal.live(self._instance.name, self._seen):
             return True
-        if not self._journal.live(self._instance.name, self._seen):
-            return True
-        self._listener = self._instance.listen()
-        self._loop.add_reader(self._listener, self._accept)
+        self._clients.open_doors()
         self._look()
         return False
 
     def _close(self) -> None:
         self._closed = True
-        for client in list(self._clients.values()):
-            self._drop(client)
-        if self._listener.fileno() >= 0:
-            self._loop.remove_reader(self._listener)
-            self._listener.close()
-            if not self._journal.vanished():
-                self._instance.unlink_socket()
+        there = not self._journal.vanished()
+        if there:
+            with suppress(JournalError):  # the next dispatcher writes it, or never needs it
+                self._journal.move(self._moves.values())
+                self._journal.drop_environs(self._environs)
+        self._clients.close_doors(ours=there)
         self._backend.close()
         self._journal.close()
         os.close(self._lock)
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
+        for timer in (self._idle_timer, self._moves_timer):
+            if timer is not None:
+                timer.cancel()
         log.info("dispatcher %s leaves", os.getpid())

@@ -92,9 +92,9 @@ class Connection:
             yield self._sql
 
     def checkpoint(self) -> None:
-        """Move what is committed from the log into the database, as far as nobody is in the way."""
+        """Move what is committed from the log into the database; then the next commit begins the log anew."""
         if not self._networked:
-            with self.read() as sql:
+            with self.read() as sql, self._turn_taken():
                 sql.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def vanished(self) -> bool:
@@ -120,10 +120,12 @@ class Connection:
             raise self._meaning_of(error) from error
         except OSError as error:
             if self.vanished():
-                raise self._gone() from error
+                raise self.gone() from error
             raise JournalUnusable(self.path, f"cannot be opened ({error.strerror})") from error
 
-    def _gone(self) -> JournalError:
+    def gone(self) -> JournalError:
+        """What to raise when it has vanished."""
+        """What to raise when it has vanished."""
         return JournalUnusable(
             self.path, "the state directory is gone", "Its jobs are lost; new submissions make a new one."
         )
@@ -134,7 +136,7 @@ class Connection:
             advice = "Nothing was changed. Free some space, or set XDG_STATE_HOME to a folder with room."
             return JournalFull(self.path, "no space is left on the disk", advice)
         if hasattr(self, "_inode") and self.vanished():
-            return self._gone()
+            return self.gone()
         if "malformed" in text or "not a database" in text or "disk image" in text:
             advice = f"Move it away and submit again: mv {self.path} {self.path}.broken"
             return JournalDamaged(self.path, f"is damaged ({text})", advice)

@@ -14,8 +14,31 @@ import platformdirs
 from clustrix.errors import JournalUnusable, storage_error
 
 NETWORK_FILE_SYSTEMS = frozenset(
-    "nfs nfs4 cifs smb3 smbfs afs ceph lustre gpfs beegfs beegfs_nodev pvfs2 orangefs fuse.sshfs fuse.glusterfs glusterfs 9p "
-    "fuse.juicefs fuse.s3fs fuse.rclone wekafs panfs virtiofs".split()
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "afs",
+        "ceph",
+        "lustre",
+        "gpfs",
+        "beegfs",
+        "beegfs_nodev",
+        "pvfs2",
+        "orangefs",
+        "fuse.sshfs",
+        "fuse.glusterfs",
+        "glusterfs",
+        "9p",
+        "fuse.juicefs",
+        "fuse.s3fs",
+        "fuse.rclone",
+        "wekafs",
+        "panfs",
+        "virtiofs",
+    ]
 )
 
 

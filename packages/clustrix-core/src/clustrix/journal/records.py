@@ -16,7 +16,7 @@ class JobState(str, Enum):
     QUEUED = "QUEUED"
     """It waits, for the reason that is given.  Set by the dispatcher when the backend has it, but not yet room."""
     RUNNING = "RUNNING"
-    """A runner has been started for it.  Set by the dispatcher before the start."""
+    """A runner has been started for it.  Set by the dispatcher, soon after the start."""
     SUCCEEDED = "SUCCEEDED"
     """Its result is committed.  Set together with the result."""
     FAILED = "FAILED"
@@ -91,11 +91,15 @@ class Change(NamedTuple):
     """A new state of a job that has not ended."""
 
     seq: int
+    at: float
+    """When, in seconds since the epoch."""
     state: JobState
     reason: str = ""
     held_cores: int = 0
     """What it occupies of this machine from now on; other environments' dispatchers read it."""
     held_bytes: int = 0
+    news: bool = True
+    """Whether it belongs into the job's history; False when only what it occupies has changed."""
 
 
 class Outcome(NamedTuple):

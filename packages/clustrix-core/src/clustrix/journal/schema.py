@@ -29,6 +29,7 @@ CREATE TABLE jobs (
     payload BLOB NOT NULL
 );
 CREATE INDEX jobs_live ON jobs (dispatcher, seq) WHERE state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING');
+CREATE INDEX jobs_held ON jobs (dispatcher) WHERE held_cores > 0;
 CREATE INDEX jobs_environ ON jobs (environ) WHERE state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING');
 CREATE UNIQUE INDEX jobs_key ON jobs (key) WHERE key IS NOT NULL;
 CREATE TABLE events (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from clustrix.errors import UnknownJob
+from clustrix.errors import JournalError, UnknownJob
 from clustrix.journal.connection import Connection
 from clustrix.journal.place import Place
 from clustrix.journal.records import Change, JobRecord, JobState, NewJob, Outcome
@@ -95,23 +95,25 @@ class Journal:
         prefixed = [known for known in recent if job and known.startswith(job.upper())]
         return tuple((prefixed or difflib.get_close_matches(str(job).upper(), recent, 3, 0.6))[:3])
 
-    def finished_among(self, jobs: Iterable[str]) -> list[str]:
-        """Those of the given ids that have ended."""
-        found = []
+    def finished_among(self, jobs: Iterable[str]) -> dict[str, JobState]:
+        """Those of the given ids that have ended, and how."""
+        found = {}
         with self._connection.read() as sql:
             for job in jobs:
-                row = sql.execute(f"SELECT 1 FROM jobs WHERE id = ? AND NOT {_LIVE}", (job,)).fetchone()
+                row = sql.execute(f"SELECT state FROM jobs WHERE id = ? AND NOT {_LIVE}", (job,)).fetchone()
                 if row is not None:
-                    found.append(job)
+                    found[job] = JobState(row[0])
         return found
 
     def outcome(self, job: str) -> tuple[JobRecord, Outcome]:
         """A job and how it ended."""
         with self._connection.read() as sql:
-            record = self.job(job)
-            row = sql.execute("SELECT data, path, error FROM results WHERE job = ?", (record.seq,)).fetchone()
-        data, path, error = row or (None, None, None)
-        return record, Outcome(record.seq, record.state, record.reason, data, path, error)
+            row = sql.execute(
+                f"SELECT {_COLUMNS}, data, path, error FROM jobs LEFT JOIN results ON job = seq WHERE id = ?",
+                (job,),
+            ).fetchone()
+        record = _record(row[:-3]) if row is not None else self.job(job)  # which raises UnknownJob
+        return record, Outcome(record.seq, record.state, record.reason, *(row[-3:] if row else ()))
 
     def history(self, job: str) -> list[tuple[float, JobState, str]]:
         """Each change of a job's state: when (seconds since the epoch), to what, why."""
@@ -124,7 +126,9 @@ class Journal:
     def dispatcher_of(self, name: str) -> tuple[str, str] | None:
         """Executable and host of a dispatcher, as its submitters wrote them down."""
         with self._connection.read() as sql:
-            row = sql.execute("SELECT executable, host FROM dispatchers WHERE name = ?", (name,)).fetchone()
+            row: tuple[str, str] | None = sql.execute(
+                "SELECT executable, host FROM dispatchers WHERE name = ?", (name,)
+            ).fetchone()
         return row
 
     # -- the dispatcher
@@ -143,7 +147,7 @@ class Journal:
         with self._connection.read() as sql:
             rows = sql.execute(
                 "SELECT dispatcher, sum(held_cores), sum(held_bytes) FROM jobs "
-                f"WHERE {_LIVE} AND state = 'RUNNING' AND dispatcher != ? GROUP BY dispatcher",
+                "WHERE held_cores > 0 AND dispatcher != ? GROUP BY dispatcher",
                 (dispatcher,),
             ).fetchall()
         return {name: (cores, size) for name, cores, size in rows}
@@ -169,36 +173,39 @@ class Journal:
 
     def move(self, changes: Iterable[Change]) -> None:
         """Write down new states of live jobs."""
-        now = time.time()
         with self._connection.write(durable=False) as sql:
-            for change in changes:
-                sql.execute(
-                    "UPDATE jobs SET held_cores = ?, held_bytes = ? WHERE seq = ?",
-                    (change.held_cores, change.held_bytes, change.seq),
-                )
-                self._set_state(sql, change.seq, change.state, change.reason, now)
+            self._move(sql, changes)
 
-    def finish(self, outcomes: Iterable[Outcome]) -> None:
-        """Write down how jobs ended, durably and all at once.  A job that has ended already stays as it is."""
+    def finish(self, outcomes: Iterable[Outcome], changes: Iterable[Change] = ()) -> None:
+        """Write down how jobs ended, durably and all at once.  A job that has ended already stays as it is.
+
+        ``changes``: what ``move`` would have written, in the same transaction.
+        """
         now = time.time()
         with self._connection.write() as sql:
+            self._move(sql, changes)
             for outcome in outcomes:
-                if not self._set_state(sql, outcome.seq, outcome.state, outcome.reason, now):
-                    continue
-                sql.execute(
-                    "INSERT OR REPLACE INTO results (job, data, path, error) VALUES (?, ?, ?, ?)",
-                    (outcome.seq, outcome.data, outcome.path, outcome.error),
-                )
+                change = Change(outcome.seq, now, outcome.state, outcome.reason)
+                if self._set_state(sql, change):
+                    sql.execute(
+                        "INSERT OR REPLACE INTO results (job, data, path, error) VALUES (?, ?, ?, ?)",
+                        (outcome.seq, outcome.data, outcome.path, outcome.error),
+                    )
+
+    def _move(self, sql: sqlite3.Connection, changes: Iterable[Change]) -> None:
+        for change in changes:
+            self._set_state(sql, change)
 
     @staticmethod
-    def _set_state(sql: sqlite3.Connection, seq: int, state: JobState, reason: str, now: float) -> bool:
+    def _set_state(sql: sqlite3.Connection, change: Change) -> bool:
         changed = sql.execute(
-            f"UPDATE jobs SET state = ?, reason = ? WHERE seq = ? AND {_LIVE}", (state.value, reason, seq)
+            f"UPDATE jobs SET state = ?, reason = ?, held_cores = ?, held_bytes = ? WHERE seq = ? AND {_LIVE}",
+            (change.state.value, change.reason, change.held_cores, change.held_bytes, change.seq),
         ).rowcount
-        if changed:
+        if changed and change.news:
             sql.execute(
                 "INSERT INTO events (job, at, state, reason) VALUES (?, ?, ?, ?)",
-                (seq, now, state.value, reason),
+                (change.seq, change.at, change.state.value, change.reason),
             )
         return changed == 1
 
@@ -231,6 +238,10 @@ class Journal:
     def vanished(self) -> bool:
         """Whether the state directory is no longer the one that was opened."""
         return self._connection.vanished()
+
+    def gone(self) -> JournalError:
+        """The error for that."""
+        return self._connection.gone()
 
     def close(self) -> None:
         self._connection.close()

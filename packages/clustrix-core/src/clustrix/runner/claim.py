@@ -7,6 +7,7 @@ it is not there yet.  It stays when its holder dies.
 from __future__ import annotations
 
 import os
+import time
 from typing import NamedTuple
 
 from clustrix.runner import processes
@@ -18,6 +19,8 @@ class Holder(NamedTuple):
     pid: int
     start: str
     boot: str
+    since: float
+    """Monotonic time of the claim, in seconds since that boot."""
 
     def lives(self) -> bool:
         """Whether that process still runs, on this boot of this machine."""
@@ -32,14 +35,14 @@ def myself() -> Holder:
     """This process, as a claim names it."""
     pid = os.getpid()
     process = processes.lookup(pid)
-    return Holder(pid, process.start if process else "", processes.boot_id())
+    return Holder(pid, process.start if process else "", processes.boot_id(), time.monotonic())
 
 
 def take(path: str) -> bool:
     """Claim ``path`` for this process; False when somebody was first."""
     holder = myself()
     try:
-        os.symlink(f"{holder.pid}|{holder.start}|{holder.boot}", path)
+        os.symlink("|".join(map(str, holder)), path)
     except FileExistsError:
         return False
     return True
@@ -48,7 +51,7 @@ def take(path: str) -> bool:
 def read(path: str) -> Holder | None:
     """Who holds ``path``, or None when nobody does."""
     try:
-        pid, start, boot = os.readlink(path).split("|")
+        pid, start, boot, since = os.readlink(path).split("|")
     except FileNotFoundError:
         return None
-    return Holder(int(pid), start, boot)
+    return Holder(int(pid), start, boot, float(since))

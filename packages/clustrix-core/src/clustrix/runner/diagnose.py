@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 _DEEPEST = 20
@@ -74,7 +75,7 @@ def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
 
 def _function_parts(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     names = function.__code__.co_freevars
-    for name, cell in zip(names, function.__closure__ or ()):
+    for name, cell in zip(names, function.__closure__ or (), strict=False):
         try:
             yield f"closure variable '{name}'", cell.cell_contents
         except ValueError:  # not yet assigned
@@ -96,10 +97,8 @@ def _global_names(code: types.CodeType) -> Iterator[str]:
 
 
 def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
-    try:
+    with suppress(TypeError):  # no __dict__
         yield from list(vars(obj).items())
-    except TypeError:  # no __dict__
-        pass
     for cls in type(obj).__mro__:
         slots = cls.__dict__.get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:

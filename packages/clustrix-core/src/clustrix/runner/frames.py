@@ -25,9 +25,9 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
-Buffer = Union[bytes, bytearray, memoryview]
+Buffer = bytes | bytearray | memoryview
 
 MAGIC = b"CLX1"
 _HEAD = struct.Struct("<4sIQ32s")
@@ -60,7 +60,7 @@ def pack(meta: dict[str, Any], pieces: Sequence[Buffer | BlobRef]) -> list[Buffe
     sizes = [None if isinstance(piece, BlobRef) else memoryview(piece).nbytes for piece in pieces]
     table: list[list[Any]] = []
     offset = 0  # relative to the first piece; the meta's own length is not yet known
-    for piece, size in zip(pieces, sizes):
+    for piece, size in zip(pieces, sizes, strict=True):
         if isinstance(piece, BlobRef):
             table.append([piece.digest, piece.size])
         else:
@@ -70,7 +70,7 @@ def pack(meta: dict[str, Any], pieces: Sequence[Buffer | BlobRef]) -> list[Buffe
     meta_bytes = json.dumps({**meta, "pieces": table}, separators=(",", ":")).encode()
     meta_bytes += b" " * _padding(_HEAD.size + len(meta_bytes))
     parts: list[Buffer] = [meta_bytes]
-    for piece, size in zip(pieces, sizes):
+    for piece, size in zip(pieces, sizes, strict=True):
         if isinstance(piece, BlobRef) or not size:
             continue
         parts.append(memoryview(piece).cast("B") if not isinstance(piece, bytes) else piece)
@@ -163,7 +163,7 @@ def record(index: int, flags: int, body: bytes) -> bytes:
 class Record(NamedTuple):
     """One item's result as it was found."""
 
-    index: int
+    item: int
     flags: int
     offset: int
     """Where the body begins."""
@@ -192,7 +192,7 @@ def record_body(buffer: Buffer, found: Record) -> memoryview:
     """The checked body of a record; raises Damaged."""
     body = memoryview(buffer)[found.offset : found.offset + found.size]
     if len(body) != found.size:
-        raise Damaged(f"item {found.index}: {len(body)} bytes left of {found.size}")
+        raise Damaged(f"item {found.item}: {len(body)} bytes left of {found.size}")
     if zlib.crc32(body) != found.crc:
-        raise Damaged(f"item {found.index}: the checksum does not match the content")
+        raise Damaged(f"item {found.item}: the checksum does not match the content")
     return body

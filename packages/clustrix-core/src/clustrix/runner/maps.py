@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from clustrix.runner import claim, layout, outcome, pickling, setup
 from clustrix.runner.faults import point
-from clustrix.runner.frames import CONTAINER, FAILURE, Buffer, Damaged, record, write_all
+from clustrix.runner.frames import CONTAINER, FAILURE, Buffer, Damaged, pack, record, write_all
 
 _CLAIM = struct.Struct("<IIII")
 _MARK = struct.Struct("<QdQQ")
@@ -231,7 +231,7 @@ def _body_of(value: Any) -> tuple[int, bytes]:
         return FAILURE | CONTAINER, b"".join(outcome.refused(error, type(value)))
     if not pickled.buffers:
         return 0, pickled.stream
-    return CONTAINER, b"".join(outcome.pack({"kind": outcome.VALUE}, pickled.pieces()))
+    return CONTAINER, b"".join(pack({"kind": outcome.VALUE}, pickled.pieces()))
 
 
 def run(order: setup.Order, found: setup.Bundle | Damaged, notifier: setup.Notifier) -> int:

@@ -7,9 +7,14 @@ import importlib.machinery
 import linecache
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple, cast
+
+_LARGEST_PRECOMPILED = 1 << 18
+"""More text is compiled where and when it is imported, which may be never."""
 
 
 class Source(NamedTuple):
@@ -48,7 +53,7 @@ class BundledModules:
         """The usual kind of module will do."""
 
     def exec_module(self, module: ModuleType) -> None:
-        exec(self.get_code(module.__name__), vars(module))
+        exec(self.get_code(module.__name__), vars(module))  # noqa: S102 -- that is what importing is
 
     def is_package(self, fullname: str) -> bool:
         return self._sources[fullname].package
@@ -62,13 +67,34 @@ class BundledModules:
     def get_code(self, fullname: str) -> CodeType:
         source = self._sources[fullname]
         remember_lines(source.filename, source.text)
-        return compile(source.text, source.filename, "exec", dont_inherit=True)
+        return _compiled.get(source) or _compile(source)
 
 
 def install(sources: Mapping[str, Source]) -> None:
     """Have imports of this process ask the bundle first."""
     if sources:
         sys.meta_path.insert(0, cast(Any, BundledModules(sources)))
+
+
+_compiled: dict[Source, CodeType] = {}
+
+
+def _compile(source: Source) -> CodeType:
+    return compile(source.text, source.filename, "exec", dont_inherit=True)
+
+
+def precompile(sources: Mapping[str, Source]) -> None:
+    """Compile in the warm parent what the next runners are likely to import as well."""
+    wanted = set(sources.values())
+    if wanted == _compiled.keys() or sum(len(source.text) for source in wanted) > _LARGEST_PRECOMPILED:
+        return
+    known = {source: code for source, code in _compiled.items() if source in wanted}
+    _compiled.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for source in wanted:
+            with suppress(Exception):  # an error or a warning is the job's, if the job imports it
+                _compiled[source] = known.get(source) or _compile(source)
 
 
 def remember_lines(filename: str, text: str) -> None:

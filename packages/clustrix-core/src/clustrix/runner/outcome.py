@@ -131,7 +131,7 @@ def _users_part(tb: TracebackType | None) -> TracebackType | None:
 
 
 def _frames(tb: TracebackType | None) -> list[list[Any]]:
-    frames = []
+    frames: list[list[Any]] = []
     tb = _users_part(tb)
     while tb is not None and len(frames) < _MOST_FRAMES:
         code = tb.tb_frame.f_code

@@ -20,6 +20,8 @@ HAS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 """Whether the kernel lists the children of a process (CONFIG_PROC_CHILDREN)."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_CHILD_SUBREAPER = 36
+SERVICE = b"clustrix.dispatcher"
+"""Stands in the command lines of dispatchers and of warm parents."""
 
 
 class Process(NamedTuple):
@@ -101,32 +103,46 @@ def alive(pid: int, start: str) -> bool:
     return process is not None and process.start == start and not process.zombie
 
 
-def seconds_since(start: str) -> float:
-    """How long ago a process of this start time began; 0 where that cannot be told."""
-    if not HAS_PROC or not start:
-        return 0.0
-    now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    return max(0.0, now - int(start) / os.sysconf("SC_CLK_TCK"))
-
-
 def descendants(root: int) -> list[Process]:
-    """All processes below ``root``, dead ones that wait to be reaped left out."""
-    if HAS_CHILDREN:
-        below = _children_of
-        look = lookup
-    else:
-        everything = table()
-        children: dict[int, list[int]] = {}
-        for process in everything.values():
-            children.setdefault(process.parent, []).append(process.pid)
-        below, look = children.get, everything.get
+    """All processes below ``root``; dead ones that wait to be reaped, and other jobs' services, left out."""
+    everything = {} if HAS_CHILDREN else table()
+    own = service_line(root)
     found: list[Process] = []
     queue = [root]
     while queue:
-        pids = below(queue.pop()) or []
-        queue.extend(pids)
-        found.extend(process for pid in pids if (process := look(pid)) is not None and not process.zombie)
+        parent = queue.pop()
+        if HAS_CHILDREN:
+            below = [lookup(pid) for pid in _children_of(parent)]
+        else:
+            below = [process for process in everything.values() if process.parent == parent]
+        there = [process for process in below if process is not None and not _apart(process.pid, own)]
+        queue += (process.pid for process in there)
+        found += (process for process in there if not process.zombie)
     return found
+
+
+def service_line(pid: int) -> bytes:
+    """The command line of a dispatcher, a warm parent or a runner; empty for any other process.
+
+    A runner, and what it forks, has that of its warm parent.
+    """
+    with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+        line = file.read()
+        return line if SERVICE in line else b""
+    return b""
+
+
+def _apart(pid: int, own: bytes) -> bool:
+    line = service_line(pid) if own else b""
+    return bool(line) and line != own
+
+
+def others_service(pid: int) -> bool:
+    """Whether this is a dispatcher, or belongs to another warm parent than this process.
+
+    They come to be below a runner, or orphans of a warm parent, when they took the place of one that was killed.
+    """
+    return _apart(pid, service_line(os.getpid()))
 
 
 def tree_bytes(root: int, limit: int) -> int:
@@ -184,7 +200,7 @@ def become_subreaper() -> bool:
     """Have orphaned descendants become this process's children (Linux); says whether it worked."""
     if not sys.platform.startswith("linux"):
         return False
-    return _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    return bool(_libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
 @functools.cache
@@ -193,29 +209,28 @@ def _libc() -> ctypes.CDLL:
 
 
 def own_children() -> list[int]:
-    """The pids of this process's children."""
+    """The pids of the children of this process, which has one thread."""
     me = os.getpid()
-    found = _children_of(me)
-    if found is None:
-        found = [process.pid for process in table().values() if process.parent == me]
-    return found
+    if HAS_CHILDREN:
+        return _listed(f"/proc/self/task/{me}/children")
+    return [process.pid for process in table().values() if process.parent == me]
 
 
-def _children_of(pid: int) -> list[int] | None:
-    """What the kernel lists as the children of all threads of a process; None where it keeps no such list."""
+def _children_of(pid: int) -> list[int]:
+    """What the kernel lists as the children of all threads of a process."""
     found: list[int] = []
-    try:
+    with suppress(ProcessLookupError, FileNotFoundError):  # it is gone
         for thread in os.listdir(f"/proc/{pid}/task"):
-            fd = os.open(f"/proc/{pid}/task/{thread}/children", os.O_RDONLY)
-            try:
-                while data := os.read(fd, 1 << 16):
-                    found += map(int, data.split())
-            finally:
-                os.close(fd)
-    except ProcessLookupError:
-        return found
-    except FileNotFoundError:
-        return found if not os.path.exists(f"/proc/{pid}") or HAS_CHILDREN else None
-    except OSError:  # no /proc
-        return None
+            found += _listed(f"/proc/{pid}/task/{thread}/children")
     return found
+
+
+def _listed(path: str) -> list[int]:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        text = b""
+        while data := os.read(fd, 1 << 16):
+            text += data
+    finally:
+        os.close(fd)
+    return list(map(int, text.split()))

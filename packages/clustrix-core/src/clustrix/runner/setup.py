@@ -6,17 +6,20 @@ import gc
 import json
 import mmap
 import os
+import pickle
 import signal
 import socket
 import sys
 import types
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import Any, NamedTuple
 
 from clustrix.runner import layout, modules, processes
-from clustrix.runner.frames import BlobRef, Damaged, digest_of, unpack
-from clustrix.runner.pickling import load
+from clustrix.runner.frames import BlobRef, Damaged, digest_of, packed, unpack
+from clustrix.runner.messages import Decoder, encode
+from clustrix.runner.pickling import PROTOCOL, load
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -75,13 +78,40 @@ class Notifier:
             return
 
 
-def become_job(order: Order) -> None:
-    """Session, signals, standard files.  Called first in the child; uses nothing of the user's."""
+def become_runner() -> None:
+    """Session and signals.  Called first in the child."""
     os.setsid()
     processes.become_subreaper()
     # All others are as Python has them at its start: the warm parent leaves them alone.
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    gc.enable()
+
+
+def await_order(line: socket.socket) -> tuple[Order, Bundle | Damaged] | None:
+    """Wait to be given a job; None when there will be none."""
+    rehearse()
+    with line:
+        decoder = Decoder()
+        while data := line.recv(1 << 14):
+            for message, payload in decoder.feed(data):
+                order = Order(**message)
+                environment.put_on(order)
+                return order, read_bundle(payload, order.blobs)
+    return None
+
+
+def rehearse() -> None:
+    """Do once what every job will do, for nothing: each page of memory that a fork writes to has first to be copied."""
+    decoder = Decoder()
+    _, pieces = unpack(packed({"python": sys.version_info[:2]}, [pickle.dumps(None, PROTOCOL)]))
+    decoder.feed(encode({}))
+    load([piece for piece in pieces if not isinstance(piece, BlobRef)])
+    processes.lookup(os.getpid())
+
+
+def become_job(order: Order) -> None:
+    """Standard files, interruptions.  Uses nothing of the user's."""
     with suppress(FileExistsError):
         os.mkdir(order.folder, 0o700)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -89,7 +119,7 @@ def become_job(order: Order) -> None:
         fd = os.open(order.file(name), flags, 0o600)
         os.dup2(fd, target)
         os.close(fd)
-    gc.enable()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def open_standard_files() -> None:
@@ -97,10 +127,14 @@ def open_standard_files() -> None:
 
     Called once in the warm parent: each runner puts its own files under the same descriptors.
     """
-    sys.stdin = open(0, encoding="utf-8", closefd=False)
-    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
-    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 -- for good
+    sys.stdout = _for_good(1)
+    sys.stderr = _for_good(2)
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+
+
+def _for_good(fd: int) -> TextIOWrapper:
+    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 class Environment:
@@ -197,12 +231,24 @@ def open_bundle(bundle: Bundle | Damaged) -> Bundle:
             f"submitted from Python {python[0]}.{python[1]}, but this is Python {sys.version_info[0]}."
             f"{sys.version_info[1]}; bytecode does not travel between them. Use the same minor version"
         )
-    if meta.get("sources") is not None:
-        rows = json.loads(bytes(bundle.piece(meta["sources"])))
-        modules.install({name: modules.Source(*row) for name, row in rows.items()})
+    modules.install(sources_of(bundle))
     for filename, number in meta.get("lines", {}).items():
         modules.remember_lines(filename, str(bundle.piece(number), "utf-8"))
     return bundle
+
+
+def sources_of(bundle: Bundle) -> dict[str, modules.Source]:
+    """The local modules that travelled, by name."""
+    number = bundle.meta.get("sources")
+    if number is None:
+        return {}
+    return {name: modules.Source(*row) for name, row in json.loads(bytes(bundle.piece(number))).items()}
+
+
+def foresee(payload: bytes, blobs: str) -> None:
+    """In the warm parent, when it is idle: prepare for more jobs like this one."""
+    with suppress(Damaged, SetupFailed):  # that is for the job to say
+        modules.precompile(sources_of(Bundle(*unpack(payload), blobs)))
 
 
 def _blob(root: str, ref: BlobRef) -> memoryview:

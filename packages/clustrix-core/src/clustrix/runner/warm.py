@@ -1,7 +1,8 @@
 """The warm parent: a small single-threaded process from which runners are forked in a millisecond.
 
-``python -m clustrix.runner.warm EVENTS_FD [COMMAND ...]`` reads orders from its standard input, a socket, and answers
-there with what it started and what ended.  When the dispatcher is gone without a farewell, it starts COMMAND (a new
+``python -m clustrix.runner.warm EVENTS_FD MASTER MODULE [COMMAND ...]`` reads orders from its standard input, a socket, and answers
+there with what it started and what ended.  MASTER, the dispatcher's pid, tells its command line from those of other
+warm parents; MODULE is imported once for all runners.  When the dispatcher is gone without a farewell, it starts COMMAND (a new
 dispatcher), waits for the runners it has, and leaves.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import importlib
 import os
 import selectors
 import signal
@@ -16,32 +18,54 @@ import socket
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from clustrix.runner import call, layout, maps, processes, setup
 from clustrix.runner.frames import Damaged
 from clustrix.runner.messages import Decoder, encode
 
 _LINGER_SECONDS = 5.0
+_HEIR_SECONDS = 5.0
+_MOST_HEIRS = 30
+
+
+class Spare(NamedTuple):
+    """A child that waits for its order."""
+
+    pid: int
+    start: str
+    line: socket.socket
 
 
 class WarmParent:
-    """Forks runners, reaps them, and ends what they leave behind."""
+    """Forks runners, reaps them, and ends what they leave behind.
+
+    When it has nothing else to do it forks one ahead, which then waits for its order: the next job need not wait for a fork.
+    """
 
     def __init__(self, control: socket.socket, events: socket.socket, successor: list[str]) -> None:
         self._control = control
         self._events = events
         self._successor = successor
         self._folders: dict[int, str] = {}
+        self._spare: Spare | None = None
+        self._latest: tuple[bytes, str] | None = None
+        """The payload of the latest order and the folder of its blobs, until they have been looked at."""
         self._farewell = False
         self._heir = 0
         """The pid of the dispatcher that this process has started, if it has."""
+        self._heirs: list[object] = []
+        self._heir_until = 0.0
+        """Monotonic time until which this process sees to it that there is an heir: then it has a warm parent of its own."""
         self._wakeup, wakeup = socket.socketpair()
         for end in (self._wakeup, wakeup, events):
             end.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
+        # A cancellation may come before the child has got as far as its try.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self._wakeup_write = wakeup
 
     def serve(self) -> None:
@@ -51,8 +75,13 @@ class WarmParent:
         selector.register(self._control, selectors.EVENT_READ)
         selector.register(self._wakeup, selectors.EVENT_READ)
         connected = True
-        while connected or self._folders:
-            for key, _ in selector.select():
+        while connected or self._folders or time.monotonic() < self._heir_until:
+            lacks = connected and self._spare is None
+            ready = selector.select(0 if lacks else self._patience())
+            if lacks and not ready:
+                self._fork_ahead()
+                ready = selector.select(self._patience())
+            for key, _ in ready:
                 if key.fileobj is self._wakeup:
                     self._drain_wakeup()
                     self._reap()
@@ -66,9 +95,13 @@ class WarmParent:
                 for message, payload in decoder.feed(data):
                     self._obey(message, payload)
 
+    def _patience(self) -> float | None:
+        left = self._heir_until - time.monotonic()
+        return left if left > 0 else None
+
     def _receive(self) -> bytes:
         try:
-            return self._control.recv(1 << 17)
+            return self._control.recv(1 << 14)
         except ConnectionError:
             return b""
 
@@ -82,23 +115,60 @@ class WarmParent:
             self._farewell = True
             return
         order = setup.Order(**message["order"])
+        pid, start = self._use_spare(order, payload) or self._fork(order, payload)
+        self._folders[pid] = order.folder
+        self._latest = payload, order.blobs
+        self._tell({"op": "started", "job": order.job, "worker": order.worker, "pid": pid, "start": start})
+
+    def _fork(self, order: setup.Order, payload: bytes) -> tuple[int, str]:
         setup.environment.put_on(order)
         bundle = setup.read_bundle(payload, order.blobs)
         pid = os.fork()
         if pid == 0:
-            self._child(order, bundle)
-        self._folders[pid] = order.folder
-        process = processes.lookup(pid)
-        start = process.start if process else ""
-        self._tell({"op": "started", "job": order.job, "worker": order.worker, "pid": pid, "start": start})
+            self._child(lambda: (order, bundle))
+        return pid, _start_of(pid)
 
-    def _child(self, order: setup.Order, bundle: setup.Bundle | Damaged) -> None:
+    def _fork_ahead(self) -> None:
+        if self._latest is not None:
+            setup.foresee(*self._latest)
+            self._latest = None
+        line, theirs = socket.socketpair()
+        try:
+            pid = os.fork()
+        except OSError:  # too many processes: an order will say so, if it still holds then
+            line.close()
+            theirs.close()
+            return
+        if pid == 0:
+            line.close()
+            self._child(lambda: setup.await_order(theirs))
+        theirs.close()
+        self._spare = Spare(pid, _start_of(pid), line)
+
+    def _use_spare(self, order: setup.Order, payload: bytes) -> tuple[int, str] | None:
+        """Give the order to the process that waits for one; None if there is none."""
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return None
+        try:
+            with spare.line:
+                spare.line.sendall(encode(order._asdict(), payload))
+        except OSError:  # somebody has killed it
+            return None
+        return spare.pid, spare.start
+
+    def _child(self, get_order: Callable[[], tuple[setup.Order, setup.Bundle | Damaged] | None]) -> None:
         code = 70  # EX_SOFTWARE: this very code failed
         try:
-            setup.become_job(order)
+            setup.become_runner()
             self._control.close()
             self._wakeup.close()
             self._wakeup_write.close()
+            found = get_order()
+            if found is None:
+                os._exit(0)
+            order, bundle = found
+            setup.become_job(order)
             notifier = setup.Notifier(self._events, order.job)
             code = (maps if order.kind == "map" else call).run(order, bundle, notifier)
             atexit._run_exitfuncs()
@@ -119,6 +189,13 @@ class WarmParent:
             if pid == 0:
                 break
             ended = True
+            if pid == self._heir:
+                self._heir = 0
+                if os.WIFSIGNALED(status):
+                    self._start_successor()
+            if self._spare is not None and pid == self._spare.pid:
+                self._spare.line.close()
+                self._spare = None
             folder = self._folders.pop(pid, None)
             if folder is None:
                 continue
@@ -141,8 +218,9 @@ class WarmParent:
         """Kill what ended runners have left: their descendants came to this process, which reaps for them."""
         deadline = time.monotonic() + _LINGER_SECONDS
         while time.monotonic() < deadline:
-            known = {*self._folders, self._heir}
-            orphans = [pid for pid in processes.own_children() if pid not in known]
+            known = {*self._folders, self._heir, self._spare.pid if self._spare else 0}
+            strangers = [pid for pid in processes.own_children() if pid not in known]
+            orphans = [pid for pid in strangers if not processes.others_service(pid)]
             for pid in orphans:
                 for process in [*processes.descendants(pid), processes.lookup(pid)]:
                     if process is not None and not process.zombie:
@@ -159,14 +237,16 @@ class WarmParent:
             self._control.sendall(encode(message))
 
     def _start_successor(self) -> None:
-        if self._successor:
+        if self._successor and len(self._heirs) < _MOST_HEIRS:
             import subprocess  # every fork would pay for it
 
             null = subprocess.DEVNULL
             process = subprocess.Popen(
                 self._successor, stdin=null, stdout=null, stderr=null, start_new_session=True
             )
+            self._heirs.append(process)  # it is reaped here, not by its destructor
             self._heir = process.pid
+            self._heir_until = time.monotonic() + _HEIR_SECONDS
 
 
 def main() -> None:
@@ -178,12 +258,18 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.close(null)
-    prepare()
-    WarmParent(control, events, sys.argv[2:]).serve()
+    prepare(sys.argv[3])
+    WarmParent(control, events, sys.argv[4:]).serve()
 
 
-def prepare() -> None:
+def _start_of(pid: int) -> str:
+    process = processes.lookup(pid)
+    return process.start if process else ""
+
+
+def prepare(module: str) -> None:
     """Do what all runners would do alike."""
+    importlib.import_module(module)
     setup.open_standard_files()
     processes.boot_id()
     processes.become_subreaper()

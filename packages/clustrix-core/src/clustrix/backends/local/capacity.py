@@ -37,6 +37,10 @@ class Need(NamedTuple):
     cores: int
     memory: int
 
+    def plus(self, other: Need, times: int = 1) -> Need:
+        """This, and ``times`` the other."""
+        return Need(self.cores + times * other.cores, self.memory + times * other.memory)
+
 
 class Capacity(NamedTuple):
     """What this machine has in all."""

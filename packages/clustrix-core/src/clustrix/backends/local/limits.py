@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-from clustrix.backends.local.runs import MapRun, Run, Runner
+from clustrix.backends.local.mapruns import MapRun
+from clustrix.backends.local.runs import Run, Runner
 from clustrix.backends.local.verdict import MEMORY, TIME
 from clustrix.runner import processes
 

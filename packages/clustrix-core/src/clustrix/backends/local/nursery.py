@@ -25,6 +25,8 @@ log = logging.getLogger("clustrix.backends.local")
 _START_PREFIXES = ("LD_", "DYLD_", "PYTHON", "MALLOC_", "GLIBC_TUNABLES", "LC_ALL", "LC_CTYPE", "LANG")
 _PLAIN_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "VIRTUAL_ENV")
 _MOST_PARENTS = 4
+_PRELOADED = "clustrix.decorator"
+"""Every module that has a decorated function imports it: a fork has it for nothing."""
 
 StartKey = frozenset[tuple[str, str]]
 
@@ -53,8 +55,16 @@ class _WarmParent:
         environment = {name: os.environ[name] for name in _PLAIN_VARIABLES if name in os.environ}
         code = "from clustrix.runner.warm import main; main()"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, str(their_events.fileno()), *successor],
-            stdin=theirs,
+            [
+                sys.executable,
+                "-c",
+                code,
+                str(their_events.fileno()),
+                str(os.getpid()),
+                _PRELOADED,
+                *successor,
+            ],
+            stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             pass_fds=(their_events.fileno(),),
             cwd="/",
@@ -86,7 +96,7 @@ class _WarmParent:
 
     def _read(self) -> None:
         try:
-            data = self.control.recv(1 << 16)
+            data = self.control.recv(1 << 14)
         except BlockingIOError:
             return
         except OSError:
@@ -142,6 +152,7 @@ class Nursery:
         self._successor = successor
         self._on_lost = on_lost
         self._parents: dict[StartKey, _WarmParent] = {}
+        self._latest: tuple[dict[str, str], _WarmParent] | None = None
         self._retired: list[subprocess.Popen[bytes]] = []
 
     def warm_up(self, environ: dict[str, str]) -> _WarmParent:
@@ -156,7 +167,9 @@ class Nursery:
 
     def start(self, order: Order, payload: bytes, environ: dict[str, str]) -> None:
         """Have a runner forked; ``listener.started`` tells its pid."""
-        parent = self.warm_up(environ)
+        if self._latest is None or self._latest[0] is not environ:
+            self._latest = environ, self.warm_up(environ)
+        parent = self._latest[1]
         parent.pending.append((order.job, order.worker))
         parent.send(encode({"order": order._asdict()}, payload))
 
@@ -165,11 +178,13 @@ class Nursery:
             if not parent.pids and not parent.pending:
                 self._farewell(parent)
                 del self._parents[key]
+                self._latest = None
                 return
 
     def lost(self, parent: _WarmParent) -> None:
         """A warm parent has died: its pending orders were not, or cannot be known to have been, carried out."""
         self._parents.pop(parent.key, None)
+        self._latest = None
         self._retired.append(parent.process)
         self._on_lost(parent.pending, parent.pids)
 
@@ -179,10 +194,10 @@ class Nursery:
         self._retired.append(parent.process)
         self._retired = [process for process in self._retired if process.poll() is None]
 
-    def close(self, successor: bool) -> None:
-        """Leave; ``successor``: the warm parents may start the next dispatcher if runners are left."""
+    def close(self, working: set[int]) -> None:
+        """Leave.  A warm parent starts the next dispatcher if it has runners that still work (``working``: their pids)."""
         for parent in self._parents.values():
-            if successor and parent.pids:
+            if parent.pending or not working.isdisjoint(parent.pids):
                 parent.close()
             else:
                 self._farewell(parent)

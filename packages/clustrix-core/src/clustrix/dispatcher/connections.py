@@ -1,0 +1,173 @@
+"""The dispatcher's end of its clients' lines: who is connected, what each watches, and what is still to be sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from clustrix import __version__
+from clustrix.dispatcher.instance import PROTOCOL, Instance, check_peer
+from clustrix.journal import JobState
+from clustrix.runner.messages import Decoder, encode
+
+log = logging.getLogger("clustrix.dispatcher")
+
+_MOST_UNSENT_BYTES = 64 << 20
+
+
+class Client:
+    """One connected process."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.decoder = Decoder()
+        self.watches: set[str] = set()
+        self.unsent = bytearray()
+
+
+class Listener(Protocol):
+    """Who answers clients."""
+
+    def heard(self, client: Client, messages: Iterable[dict[str, Any]]) -> None: ...
+
+    def clients_changed(self) -> None: ...
+
+
+class Connections:
+    """The listening socket and all that came through it."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        loop: asyncio.AbstractEventLoop,
+        listener: Listener,
+        guarded: Callable[..., None],
+    ) -> None:
+        self._instance = instance
+        self._loop = loop
+        self._listener = listener
+        self._guarded = guarded
+        """Calls a step of the loop, and deals with its failure."""
+        self._clients: dict[int, Client] = {}
+        self._watchers: dict[str, set[int]] = {}
+        self.open_doors()
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def open_doors(self) -> None:
+        """Let clients connect."""
+        self._door = self._instance.listen()
+        self._loop.add_reader(self._door, self._guarded, self._accept)
+
+    def close_doors(self, ours: bool = True) -> None:
+        """Nobody connects any more; those who are connected see it, and look for the next dispatcher.
+
+        ``ours``: whether the socket in the folder is still this one.
+        """
+        if self._door.fileno() >= 0:
+            if ours:
+                self._instance.unlink_socket()
+            self._loop.remove_reader(self._door)
+            self._door.close()
+        for client in list(self._clients.values()):
+            self._drop(client)
+
+    def watch(self, client: Client, jobs: list[str]) -> None:
+        """``client`` wants to hear of these jobs."""
+        client.watches.update(jobs)
+        for job in jobs:
+            self._watchers.setdefault(job, set()).add(client.connection.fileno())
+
+    def tell(self, news: str, jobs: Iterable[str]) -> None:
+        """Send news about each job to those who watch it."""
+        by_client: dict[int, list[str]] = {}
+        for job in jobs:
+            for number in self._watchers.get(job, ()):
+                by_client.setdefault(number, []).append(job)
+        for number, about in by_client.items():
+            if number in self._clients:
+                self._send(self._clients[number], {"op": news, "jobs": about})
+
+    def tell_ends(self, states: dict[str, JobState]) -> None:
+        """Tell how jobs ended; then they are watched no longer."""
+        cancelled = [job for job, state in states.items() if state is JobState.CANCELLED]
+        for news, jobs in (("done", states.keys() - cancelled), ("cancelled", cancelled)):
+            self.tell(news, jobs)
+        for job in states:
+            for number in self._watchers.pop(job, ()):
+                if number in self._clients:
+                    self._clients[number].watches.discard(job)
+
+    def _accept(self) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                connection, _ = self._door.accept()
+                try:
+                    check_peer(connection)
+                except OSError as error:
+                    log.warning("refused a connection: %s", error)
+                    connection.close()
+                    continue
+                connection.setblocking(False)
+                client = Client(connection)
+                self._clients[connection.fileno()] = client
+                self._loop.add_reader(connection, self._guarded, self._read, client)
+                hello = {"op": "hello", "protocol": PROTOCOL, "version": __version__, "pid": os.getpid()}
+                self._send(client, hello)
+                self._listener.clients_changed()
+
+    def _read(self, client: Client) -> None:
+        try:
+            data = client.connection.recv(1 << 14)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(client)
+            return
+        self._listener.heard(client, [message for message, _ in client.decoder.feed(data)])
+
+    def _send(self, client: Client, message: dict[str, Any]) -> None:
+        client.unsent += encode(message)
+        self._write(client)
+
+    def _write(self, client: Client) -> None:
+        if client.connection.fileno() < 0:
+            return
+        try:
+            while client.unsent:
+                del client.unsent[: client.connection.send(client.unsent)]
+        except BlockingIOError:
+            # One that never reads is let go; it is told everything when it connects anew.
+            if len(client.unsent) > _MOST_UNSENT_BYTES:
+                self._drop(client)
+            else:
+                self._loop.add_writer(client.connection, self._guarded, self._write, client)
+            return
+        except OSError:
+            self._drop(client)
+            return
+        self._loop.remove_writer(client.connection)
+
+    def _drop(self, client: Client) -> None:
+        number = client.connection.fileno()
+        if number < 0:
+            return
+        self._loop.remove_reader(client.connection)
+        self._loop.remove_writer(client.connection)
+        client.connection.close()
+        del self._clients[number]
+        for job in client.watches:
+            watchers = self._watchers.get(job)
+            if watchers:
+                watchers.discard(number)
+                if not watchers:
+                    del self._watchers[job]
+        self._listener.clients_changed()
