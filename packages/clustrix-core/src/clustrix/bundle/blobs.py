@@ -48,7 +48,9 @@ class BlobStore:
         folder = os.path.dirname(path)
         aside = f"{path}.{os.getpid()}.{threading.get_ident():x}"
         try:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+            if not os.path.isdir(folder):
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+                sync_folder(self.root)
             fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             try:
                 write_all(fd, [piece])

@@ -30,7 +30,7 @@ def start_inline(instance: Instance) -> None:
 
     async def serve(lock: int) -> None:
         loop = asyncio.get_running_loop()
-        dispatcher = Dispatcher(instance, lock)
+        dispatcher = Dispatcher(instance, lock, successor=[])
         stop.append(lambda: loop.call_soon_threadsafe(dispatcher.leave))
         loop.call_soon(ready.set)
         await dispatcher.run()

@@ -35,8 +35,15 @@ _ENVIRON_SECONDS = 0.3
 class Dispatcher:
     """Runs until it is idle, told to leave, or its state directory is gone."""
 
-    def __init__(self, instance: Instance, lock: int, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        lock: int,
+        idle_seconds: float = IDLE_SECONDS,
+        successor: list[str] | None = None,
+    ) -> None:
         self._instance = instance
+        self._successor = instance.successor() if successor is None else successor
         self._lock = lock
         self._idle_seconds = idle_seconds
         self._journal = Journal(instance.place)
@@ -57,7 +64,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Serve; returns when the lock may go."""
         self._loop = asyncio.get_running_loop()
-        self._backend = LocalBackend(self._journal, self._instance, self._loop, self)
+        self._backend = LocalBackend(self._journal, self._instance, self._successor, self._loop, self)
         self._clients = Connections(self._instance, self._loop, self, self._guarded)
         log.info("dispatcher %s (%s) serves %s", os.getpid(), __version__, self._instance.place.root)
         try:

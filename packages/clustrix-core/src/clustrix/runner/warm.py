@@ -260,6 +260,7 @@ def main() -> None:
     os.close(null)
     prepare(sys.argv[3])
     WarmParent(control, events, sys.argv[4:]).serve()
+    os._exit(0)  # nothing is left to be tidied up that the kernel does not
 
 
 def _start_of(pid: int) -> str:

@@ -41,8 +41,14 @@ class LocalBackend:
     """Runs jobs on this machine."""
 
     def __init__(
-        self, journal: Journal, instance: Instance, loop: asyncio.AbstractEventLoop, report: Report
+        self,
+        journal: Journal,
+        instance: Instance,
+        successor: list[str],
+        loop: asyncio.AbstractEventLoop,
+        report: Report,
     ) -> None:
+        """``successor``: the command with which a warm parent replaces a dispatcher that was killed; empty for none."""
         self._journal = journal
         self._place = journal.place
         self._instance = instance
@@ -54,7 +60,7 @@ class LocalBackend:
         self._environs: dict[str, dict[str, str]] = {}
         self._elsewhere: dict[str, tuple[int, int]] = {}
         self._elsewhere_at = 0.0
-        self._supervisor = Supervisor(self._place, instance.successor(), loop, self)
+        self._supervisor = Supervisor(self._place, successor, instance.log, loop, self)
         self._runs = self._supervisor.runs
 
     # -- what the dispatcher calls

@@ -44,7 +44,7 @@ class Listener(Protocol):
 class _WarmParent:
     """This side of one warm parent."""
 
-    def __init__(self, nursery: Nursery, key: StartKey, successor: list[str]) -> None:
+    def __init__(self, nursery: Nursery, key: StartKey, successor: list[str], log: str) -> None:
         self._nursery = nursery
         self.key = key
         self.pids: set[int] = set()
@@ -54,6 +54,7 @@ class _WarmParent:
         self.pending: list[tuple[str, int]] = []
         environment = {name: os.environ[name] for name in _PLAIN_VARIABLES if name in os.environ}
         code = "from clustrix.runner.warm import main; main()"
+        errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -66,11 +67,13 @@ class _WarmParent:
             ],
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
+            stderr=errors,
             pass_fds=(their_events.fileno(),),
             cwd="/",
             env={**environment, **dict(key)},
             start_new_session=True,
         )
+        os.close(errors)
         theirs.close()
         their_events.close()
         self.control.setblocking(False)
@@ -145,11 +148,13 @@ class Nursery:
         loop: asyncio.AbstractEventLoop,
         listener: Listener,
         successor: list[str],
+        log: str,
         on_lost: Callable[..., None],
     ) -> None:
         self.loop = loop
         self.listener = listener
         self._successor = successor
+        self._log = log
         self._on_lost = on_lost
         self._parents: dict[StartKey, _WarmParent] = {}
         self._latest: tuple[dict[str, str], _WarmParent] | None = None
@@ -162,7 +167,7 @@ class Nursery:
         if parent is None:
             if len(self._parents) >= _MOST_PARENTS:
                 self._retire_one()
-            parent = self._parents[key] = _WarmParent(self, key, self._successor)
+            parent = self._parents[key] = _WarmParent(self, key, self._successor, self._log)
         return parent
 
     def start(self, order: Order, payload: bytes, environ: dict[str, str]) -> None:

@@ -42,8 +42,9 @@ class Supervisor:
     """Looks after runners until nothing of them is left."""
 
     def __init__(
-        self, place: Place, successor: list[str], loop: asyncio.AbstractEventLoop, owner: Owner
+        self, place: Place, successor: list[str], log: str, loop: asyncio.AbstractEventLoop, owner: Owner
     ) -> None:
+        """``log``: the file for what warm parents have to say."""
         self._place = place
         self._loop = loop
         self._owner = owner
@@ -52,7 +53,7 @@ class Supervisor:
         self._by_pid: dict[int, tuple[Run, Runner]] = {}
         self._timers: set[asyncio.TimerHandle] = set()
         self._tidier = Tidier(place, loop)
-        self._nursery = Nursery(loop, self, successor, self._nursery_lost)
+        self._nursery = Nursery(loop, self, successor, log, self._nursery_lost)
         self._orphans = Orphans(loop, self.later, self._ended)
         self._limits = Limits(loop, lambda: list(self.runs.values()), self._end)
         self._nursery.warm_up(dict(os.environ))
