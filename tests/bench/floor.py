@@ -79,6 +79,15 @@ class Spine:
         return jobs / (time.perf_counter() - started)
 
 
+def spine_of(home: Path) -> Spine:
+    """One in a folder of its own."""
+    folder = home / "floor"
+    folder.mkdir()
+    spine = Spine(folder)
+    spine.round_trip_s(20)
+    return spine
+
+
 def _open(folder: Path) -> sqlite3.Connection:
     sql = sqlite3.connect(folder / "floor.db", isolation_level=None, timeout=30)
     sql.execute("PRAGMA journal_mode = WAL")

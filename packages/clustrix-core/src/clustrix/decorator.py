@@ -84,8 +84,8 @@ class ClusterFunction(Generic[P, R]):
 
         if not iterables:
             raise TypeError("map() needs at least one iterable of items")
-        items = [(*self._bound, *item) for item in zip(*iterables, strict=False)]
-        found: Any = submit_map(self._subject(), items, common)
+        items = list(zip(*iterables, strict=False))
+        found: Any = submit_map(self._subject(), self._bound, items, common)
         return found  # type: ignore[no-any-return]
 
     def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:

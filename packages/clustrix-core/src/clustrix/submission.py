@@ -58,13 +58,13 @@ def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]
 
 
 def submit_map(
-    subject: Subject, items: Sequence[tuple[Any, ...]], common: Mapping[str, Any]
+    subject: Subject, bound: tuple[Any, ...], items: Sequence[tuple[Any, ...]], common: Mapping[str, Any]
 ) -> AsyncJobResult[Any]:
-    """Make one job of many calls.  Raises as ``submit_call`` does."""
+    """Make one job of many calls: ``function(*bound, *item, **common)``.  Raises as ``submit_call`` does."""
     home = session()
     cores = min(subject.setting("default_cores"), machine_cores())
     workers = max(1, machine_cores() // cores)
-    payload = pack_map(home.blobs, subject.function, subject.reference, items, common, workers)
+    payload = pack_map(home.blobs, subject.function, subject.reference, bound, items, common, workers)
     job = _new_job(home, subject, "map", payload, len(items))
     known = _write(home, job)
     if known != job.id:
@@ -113,7 +113,8 @@ def _resources(subject: Subject) -> tuple[int, int | None]:
     """Cores and memory as asked for; a word if this machine has less."""
     cores, memory = subject.setting("default_cores"), subject.setting("default_memory")
     strict = subject.setting("local_strict")
-    _compare("cores", cores, machine_cores(), str, strict)
+    if cores > 1:
+        _compare("cores", cores, machine_cores(), str, strict)
     if memory is not None:
         _compare("memory", memory, machine_bytes(), format_bytes, strict)
     return cores, memory

@@ -14,6 +14,8 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from cloudpickle import cloudpickle
+
 from clustrix.bundle import sources
 from clustrix.bundle.blobs import INLINE_BYTES, BlobStore
 from clustrix.errors import BundleError
@@ -28,6 +30,14 @@ _GRANULE_BYTES = 1 << 20
 
 Reference = tuple[str, str]
 """Module and qualified name of a decorated function that can be imported where the job runs."""
+
+
+def _module_needed_by(obj: Any) -> str | None:
+    """The module that has to be there when ``obj`` is unpickled, as far as its own reduction tells."""
+    if isinstance(obj, types.FunctionType) and not cloudpickle._should_pickle_by_reference(obj):
+        return None  # it takes all that it needs along, and that is asked about as well
+    name = obj.__name__ if isinstance(obj, types.ModuleType) else getattr(obj, "__module__", None)
+    return name if isinstance(name, str) else None
 
 
 class _Packer:
@@ -46,8 +56,8 @@ class _Packer:
             def reducer_override(self, obj: Any) -> Any:
                 if isinstance(obj, types.CodeType):
                     modules.update(sources.imported_by(obj))
-                name = obj.__name__ if isinstance(obj, types.ModuleType) else getattr(obj, "__module__", None)
-                if isinstance(name, str):
+                name = _module_needed_by(obj)
+                if name is not None:
                     modules.add(name)
                 return super().reducer_override(obj)
 
@@ -152,19 +162,26 @@ def pack_map(
     store: BlobStore,
     function: Callable[..., Any],
     reference: Reference | None,
+    bound: tuple[Any, ...],
     items: Sequence[tuple[Any, ...]],
     common: Mapping[str, Any],
     workers: int,
 ) -> bytes:
     """The payload of a map: what all items share once, and the items in granules of a few.
 
-    ``items`` are the positional arguments of each item.  Raises as ``pack_call`` does.
+    ``items`` are the positional arguments of each item, behind ``bound``.  Raises as ``pack_call`` does.
     """
     packer = _Packer(store)
     meta = packer.function(function, reference)
-    common_pickled = {name: packer.dump(value, f"argument '{name}'") for name, value in common.items()}
-    del common_pickled  # named errors first; then together, so that what they share stays shared
-    meta["common"] = packer.add_pickled(packer.dump(dict(common), "arguments"))
+    try:
+        together = dump((bound, dict(common)), "arguments", packer._pickler)
+    except Unpicklable:
+        for value in bound:
+            packer.dump(value, "the object that the method belongs to")
+        for name, value in common.items():
+            packer.dump(value, f"argument '{name}'")  # raises, with the argument's own name
+        raise
+    meta["common"] = packer.add_pickled(together)
     size = max(1, len(items) // _GRANULES)
     granules, size = _granules(packer, items, size)
     meta |= {"items": len(items), "workers": workers, "granule": size}

@@ -85,16 +85,16 @@ def _compile(source: Source) -> CodeType:
 
 def precompile(sources: Mapping[str, Source]) -> None:
     """Compile in the warm parent what the next runners are likely to import as well."""
-    wanted = set(sources.values())
-    if wanted == _compiled.keys() or sum(len(source.text) for source in wanted) > _LARGEST_PRECOMPILED:
+    if sum(len(source.text) for source in sources.values()) > _LARGEST_PRECOMPILED:
         return
-    known = {source: code for source, code in _compiled.items() if source in wanted}
-    _compiled.clear()
+    wanted = [source for source in sources.values() if source not in _compiled]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for source in wanted:
             with suppress(Exception):  # an error or a warning is the job's, if the job imports it
-                _compiled[source] = known.get(source) or _compile(source)
+                _compiled[source] = _compile(source)
+    while sum(len(source.text) for source in _compiled) > 4 * _LARGEST_PRECOMPILED:
+        del _compiled[next(iter(_compiled))]
 
 
 def remember_lines(filename: str, text: str) -> None:
