@@ -245,10 +245,11 @@ def sources_of(bundle: Bundle) -> dict[str, modules.Source]:
     return {name: modules.Source(*row) for name, row in json.loads(bytes(bundle.piece(number))).items()}
 
 
-def foresee(payload: bytes, blobs: str) -> None:
+def foresee(order: Order, payload: bytes) -> None:
     """In the warm parent, when it is idle: prepare for more jobs like this one."""
+    environment.put_on(order)
     with suppress(Damaged, SetupFailed):  # that is for the job to say
-        modules.precompile(sources_of(Bundle(*unpack(payload), blobs)))
+        modules.precompile(sources_of(Bundle(*unpack(payload), order.blobs)))
 
 
 def _blob(root: str, ref: BlobRef) -> memoryview:

@@ -49,10 +49,12 @@ class WarmParent:
         self._control = control
         self._events = events
         self._successor = successor
+        self._environ = dict(os.environ)
+        """As it was at the start, before a submitter's was put on."""
         self._folders: dict[int, str] = {}
         self._spare: Spare | None = None
-        self._latest: tuple[bytes, str] | None = None
-        """The payload of the latest order and the folder of its blobs, until they have been looked at."""
+        self._latest: tuple[setup.Order, bytes] | None = None
+        """The latest order and its payload, until they have been looked at."""
         self._farewell = False
         self._heir = 0
         """The pid of the dispatcher that this process has started, if it has."""
@@ -117,7 +119,7 @@ class WarmParent:
         order = setup.Order(**message["order"])
         pid, start = self._use_spare(order, payload) or self._fork(order, payload)
         self._folders[pid] = order.folder
-        self._latest = payload, order.blobs
+        self._latest = order, payload
         self._tell({"op": "started", "job": order.job, "worker": order.worker, "pid": pid, "start": start})
 
     def _fork(self, order: setup.Order, payload: bytes) -> tuple[int, str]:
@@ -242,7 +244,12 @@ class WarmParent:
 
             null = subprocess.DEVNULL
             process = subprocess.Popen(
-                self._successor, stdin=null, stdout=null, stderr=null, start_new_session=True
+                self._successor,
+                stdin=null,
+                stdout=null,
+                stderr=null,
+                env=self._environ,
+                start_new_session=True,
             )
             self._heirs.append(process)  # it is reaped here, not by its destructor
             self._heir = process.pid

@@ -52,7 +52,11 @@ class _WarmParent:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.events, their_events = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.pending: list[tuple[str, int]] = []
-        environment = {name: os.environ[name] for name in _PLAIN_VARIABLES if name in os.environ}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name in _PLAIN_VARIABLES or name.startswith("CLUSTRIX_")
+        }
         code = "from clustrix.runner.warm import main; main()"
         errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.process = subprocess.Popen(
