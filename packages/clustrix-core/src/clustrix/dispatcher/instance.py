@@ -122,12 +122,17 @@ class Instance:
             )
         finally:
             os.close(log)
-        _started.append(process)
-        _started[:] = [known for known in _started if known.poll() is None]
+        process.returncode = 0  # it outlives most of its submitters, and shall not be warned of as still running
+        _started.append(process.pid)
+        for pid in list(_started):
+            with suppress(ChildProcessError):
+                if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                    continue
+            _started.remove(pid)
 
 
-_started: list[subprocess.Popen[bytes]] = []
-"""Reaped when the next one is started; a dispatcher outlives most of its submitters."""
+_started: list[int] = []
+"""Pids, reaped when the next one is started."""
 
 
 def command(root: str, name: str, executable: str = "") -> list[str]:

@@ -43,6 +43,8 @@ class Connection:
             self._sql = sqlite3.connect(
                 self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
+            self._pid = os.getpid()
+            self._closed = False
             self._open()
 
     def _open(self) -> None:
@@ -105,9 +107,17 @@ class Connection:
             return True
 
     def close(self) -> None:
+        """Let go of the files; more than once does no harm."""
         with self._lock:
-            self._sql.close()
-            os.close(self._turn)
+            if not self._closed:
+                self._closed = True
+                self._sql.close()
+                os.close(self._turn)
+
+    def __del__(self) -> None:
+        # A forked child leaves alone what its parent has open.
+        if not getattr(self, "_closed", True) and self._pid == os.getpid():
+            self.close()
 
     @contextmanager
     def translated(self) -> Iterator[None]:
