@@ -176,7 +176,7 @@ def test_state_status_and_history_follow_the_job(tmp_path: Path, gate: Path) -> 
         job = held.submit(str(gate))
         wait_until(lambda: job.state is JobState.QUEUED, "it is queued")
         waiting = job.status()
-        assert "waits for 1 cores; 0 of" in waiting.reason
+        assert "waits for a core; 0 of" in waiting.reason
         assert waiting.started is None
         assert not job.running()
     wait_until(job.running, "it runs")

@@ -17,7 +17,7 @@ def attach(job: str) -> AsyncJobResult[Any]:
     if not isinstance(job, str):
         raise TypeError(f"attach() takes the id of a job, a text, not {job!r}")
     home = session()
-    record = home.journal.job(job)
+    record = home.journal.job(job.strip().upper())
     if record.kind == "map":
         return MapResult(home, record, record.id, record.name, record.backend, record.items)
     return AsyncJobResult(home, record, record.id, record.name, record.backend)

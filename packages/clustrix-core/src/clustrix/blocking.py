@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from concurrent.futures import wait
-from typing import TypeVar
+from contextlib import suppress
+from typing import TextIO, TypeVar
 
 from clustrix.job import AsyncJobResult
+from clustrix.journal import JobState
 from clustrix.logs import Tail
 
 R = TypeVar("R")
@@ -14,16 +17,24 @@ R = TypeVar("R")
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 0.2
 _CANCEL_SECONDS = 5.0
+_PATIENCE_SECONDS = 5.0
+"""A call that has not begun by then says what it waits for."""
 
 
 def wait_for(job: AsyncJobResult[R]) -> R:
     """The job's result; raises what its function raised."""
     tail = Tail(job._home.place, job.id)
     pause = _FIRST_PAUSE_SECONDS
+    begun = time.monotonic()
+    silent = True
     try:
         while not wait([job], pause).done:
             # Only for the output: the end of the job wakes this at once.
-            pause = _FIRST_PAUSE_SECONDS if _show(tail) else min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+            shown = _show(tail)
+            pause = _FIRST_PAUSE_SECONDS if shown else min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+            if silent and time.monotonic() - begun > _PATIENCE_SECONDS:
+                silent = False
+                _say_why_it_waits(job)
         _show(tail)
     except KeyboardInterrupt:
         job.cancel()
@@ -35,12 +46,30 @@ def wait_for(job: AsyncJobResult[R]) -> R:
     return job.result()
 
 
+def _say_why_it_waits(job: AsyncJobResult[R]) -> None:
+    status = job.status()
+    if status.state in (JobState.CREATED, JobState.QUEUED):
+        reason = status.reason or "it has not been taken up yet"
+        _write(sys.stderr, f"clustrix: job {job.id} ({job.name}) has not begun: {reason}\n")
+
+
 def _show(tail: Tail) -> bool:
     """Print what the job has printed since; whether that was anything."""
     found = False
     for stream, text in tail.read():
         found = True
-        target = (sys.stdout, sys.stderr)[stream]
-        target.write(text)
-        target.flush()
+        _write((sys.stdout, sys.stderr)[stream], text)
     return found
+
+
+def _write(target: TextIO | None, text: str) -> None:
+    """A courtesy: the job's own output is in its logs, and its result does not hang on a stream that takes no more."""
+    if target is None:  # as in a daemon
+        return
+    with suppress(OSError, ValueError):
+        try:
+            target.write(text)
+        except UnicodeEncodeError:
+            encoding = getattr(target, "encoding", None) or "ascii"
+            target.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        target.flush()

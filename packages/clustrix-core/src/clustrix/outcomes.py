@@ -129,7 +129,12 @@ def _plain(subject: Subject, kind: str, meta: dict[str, Any]) -> JobError:
         )
     if kind == kinds.INTERRUPT:
         cause = "its function raised KeyboardInterrupt, or it got SIGINT from elsewhere"
-        return subject.error(JobInterrupted, cause, details={"traceback": meta["text"]})
+        return subject.error(
+            JobInterrupted,
+            cause,
+            advice="To stop a job, call its cancel(); to tell of a failure, raise an Exception.",
+            details={"traceback": meta["text"]},
+        )
     if kind == kinds.UNPICKLABLE:
         cause = f"it returned a {meta['type']} that cannot be sent: {meta['path']}: {meta['reason']}"
         return subject.error(

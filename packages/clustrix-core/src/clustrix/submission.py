@@ -21,6 +21,7 @@ from clustrix.errors import ClustrixError, ResourcesUnavailable
 from clustrix.job import AsyncJobResult
 from clustrix.journal import NewJob
 from clustrix.mapresult import MapResult
+from clustrix.runner import bounds, filters
 from clustrix.runner.setup import JOB_VARIABLE
 from clustrix.session import Session, session
 
@@ -105,8 +106,16 @@ def _place_of_submission() -> str:
         cwd = os.getcwd()
     except FileNotFoundError as error:
         raise ClustrixError("the working directory does not exist any more; change to another one") from error
-    path = [os.path.abspath(entry) if entry else cwd for entry in sys.path]
-    return json.dumps({"cwd": cwd, "path": path})
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    place = {
+        "cwd": cwd,
+        "path": [os.path.abspath(entry) if entry else cwd for entry in sys.path],
+        "argv": sys.argv if hasattr(sys, "argv") else [""],
+        "main": os.path.abspath(main) if main else None,
+        "bounds": bounds.mine(),
+        "warnings": filters.mine(),
+    }
+    return json.dumps(place, separators=(",", ":"))
 
 
 def _resources(subject: Subject) -> tuple[int, int | None]:
@@ -131,8 +140,17 @@ def _compare(field: str, asked: int, there: int, show: Callable[[int], str], str
         warnings.warn(
             f"{field}={show(asked)}: this machine has {show(there)}; the job runs with what there is "
             "(local_strict=True refuses it)",
-            stacklevel=6,
+            stacklevel=_levels_to_the_caller(),
         )
+
+
+def _levels_to_the_caller() -> int:
+    """For ``warnings.warn`` in the calling function: the nearest frame that is not of this package."""
+    package, levels = os.path.dirname(__file__) + os.sep, 1
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, levels = frame.f_back, levels + 1
+    return levels
 
 
 _id_lock = threading.Lock()

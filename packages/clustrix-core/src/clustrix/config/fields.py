@@ -39,11 +39,15 @@ def _cluster_type(field: str, value: Any) -> str:
 
 
 def _key(field: str, value: Any) -> str | None:
-    if value is not None and not (isinstance(value, str) and 0 < len(value) <= 500):
+    if value is not None and not (isinstance(value, str) and 0 < len(value) <= 500 and _encodable(value)):
         raise ConfigError(
             field, value, "must be a text of 1 to 500 characters, or None", 'key="experiment-7"'
         )
     return value
+
+
+def _encodable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 FIELDS: dict[str, Field] = {

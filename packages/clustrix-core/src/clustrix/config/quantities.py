@@ -9,10 +9,8 @@ from typing import Any
 
 from clustrix.errors import ConfigError
 
-CORES_HELP = "a whole number of at least 1"
-_MEMORY_HELP = (
-    "a number with a unit (B, KB, MB, GB, TB; KiB, MiB, …), a number of bytes, or None for no limit"
-)
+CORES_HELP = "a whole number from 1 to 1,000,000"
+_MEMORY_HELP = "a number above zero with a unit (B, KB, MB, GB, TB; KiB, MiB, …), a number of bytes up to 2**60, or None for no limit"
 _TIME_HELP = "hours:minutes:seconds, minutes:seconds, days-hours:minutes, days-hours:minutes:seconds, a number with a unit (s, min, h, d), a number of seconds, or None"
 _MOST_CORES = 1_000_000
 _LARGEST_BYTES = 2**60

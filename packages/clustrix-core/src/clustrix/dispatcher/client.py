@@ -18,6 +18,7 @@ from clustrix import __version__
 from clustrix.dispatcher.inline import start_inline
 from clustrix.dispatcher.instance import PROTOCOL, Instance
 from clustrix.errors import ClustrixError, DispatcherError, JournalError
+from clustrix.runner import bounds
 from clustrix.runner.messages import Decoder, encode
 
 log = logging.getLogger("clustrix.dispatcher")
@@ -26,6 +27,8 @@ _CONNECT_SECONDS = 15.0
 _PAUSE_SECONDS = 0.004
 _LONGEST_PAUSE_SECONDS = 0.25
 _MOST_FAILURES = 3
+_MOST_RETIRED = 2
+"""Two sessions with different limits shall not chase away each other's dispatchers for ever."""
 
 OnNews = Callable[[str, "ClustrixError | None"], None]
 """Called with "done", "cancelled", "progress" or "failed" and the error, in the reading thread."""
@@ -52,6 +55,7 @@ class Client:
         self._reader: threading.Thread | None = None
         self._started_at = -_CONNECT_SECONDS
         self._trouble = ""
+        self._retired = 0
 
     def submitted(self, job: str, on_news: OnNews) -> None:
         """Wake the dispatcher for a new job, and watch it.  Never waits for the dispatcher."""
@@ -165,12 +169,21 @@ class Client:
                 return
             for message, _ in decoder.feed(data):
                 if message["op"] == "hello":
-                    if (message["protocol"], message["version"]) != (PROTOCOL, __version__):
+                    if self._unfit(message):
                         with suppress(OSError):
                             connection.sendall(encode({"op": "retire"}))
                     continue
                 for job in message["jobs"]:
                     self._tell(job, message["op"])
+
+    def _unfit(self, hello: dict[str, Any]) -> bool:
+        """Whether that dispatcher should make way: it is of another version, or a session with tight limits has started it."""
+        if (hello["protocol"], hello["version"]) != (PROTOCOL, __version__):
+            return True
+        if self._retired < _MOST_RETIRED and bounds.tighter(hello["bounds"], bounds.mine()):
+            self._retired += 1
+            return True
+        return False
 
     def _tell(self, job: str, news: str, error: ClustrixError | None = None) -> None:
         with self._lock:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 from clustrix import __version__
 from clustrix.dispatcher.instance import PROTOCOL, Instance, check_peer
 from clustrix.journal import JobState
+from clustrix.runner import bounds
 from clustrix.runner.messages import Decoder, encode
 
 log = logging.getLogger("clustrix.dispatcher")
@@ -118,7 +118,7 @@ class Connections:
                 client = Client(connection)
                 self._clients[connection.fileno()] = client
                 self._loop.add_reader(connection, self._guarded, self._read, client)
-                hello = {"op": "hello", "protocol": PROTOCOL, "version": __version__, "pid": os.getpid()}
+                hello = {"op": "hello", "protocol": PROTOCOL, "version": __version__, "bounds": bounds.mine()}
                 self._send(client, hello)
                 self._listener.clients_changed()
 

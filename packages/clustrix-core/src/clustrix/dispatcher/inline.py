@@ -9,13 +9,19 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from clustrix.dispatcher.instance import Instance
+from clustrix.errors import ConfigError
 
 _READY_SECONDS = 15.0
 
 
 def is_inline() -> bool:
     """Whether the user wants no background process."""
-    return os.environ.get("CLUSTRIX_DISPATCHER", "") == "inline"
+    value = os.environ.get("CLUSTRIX_DISPATCHER", "")
+    if value not in ("", "inline"):
+        raise ConfigError(
+            "CLUSTRIX_DISPATCHER", value, 'may be "inline", or not set', "CLUSTRIX_DISPATCHER=inline"
+        )
+    return value == "inline"
 
 
 def start_inline(instance: Instance) -> None:

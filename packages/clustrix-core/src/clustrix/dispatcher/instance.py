@@ -122,7 +122,9 @@ class Instance:
             )
         finally:
             os.close(log)
-        process.returncode = 0  # it outlives most of its submitters, and shall not be warned of as still running
+        process.returncode = (
+            0  # it outlives most of its submitters, and shall not be warned of as still running
+        )
         _started.append(process.pid)
         for pid in list(_started):
             with suppress(ChildProcessError):

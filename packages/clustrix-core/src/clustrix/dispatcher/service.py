@@ -60,10 +60,13 @@ class Dispatcher:
         self._leaving = asyncio.Event()
         self._retired = False
         self._closed = False
+        self._heirs = True
+        """Whether a warm parent may start the next dispatcher; not if a client will."""
 
     async def run(self) -> None:
         """Serve; returns when the lock may go."""
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._unexpected)
         self._backend = LocalBackend(self._journal, self._instance, self._successor, self._loop, self)
         self._clients = Connections(self._instance, self._loop, self, self._guarded)
         log.info("dispatcher %s (%s) serves %s", os.getpid(), __version__, self._instance.place.root)
@@ -212,7 +215,8 @@ class Dispatcher:
                 self._look()
                 self._cancel(self._journal.cancel_requested(jobs))
             elif op == "retire":
-                log.info("a client of another version asks this dispatcher to leave")
+                log.info("a client with another version or wider limits asks this dispatcher to leave")
+                self._heirs = False
                 self.leave()
         if new:
             self._look()
@@ -245,6 +249,11 @@ class Dispatcher:
             log.exception("a step failed; leaving, so that the next dispatcher starts from the journal")
             self.leave()
 
+    def _unexpected(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback of the backend has failed."""
+        loop.default_exception_handler(context)
+        self.leave()
+
     def _busy(self) -> bool:
         return bool(self._clients or self._backend.busy() or self._finished or self._environs)
 
@@ -275,7 +284,7 @@ class Dispatcher:
                 self._journal.move(self._moves.values())
                 self._journal.drop_environs(self._environs)
         self._clients.close_doors(ours=there)
-        self._backend.close()
+        self._backend.close(self._heirs)
         self._journal.close()
         os.close(self._lock)
         for timer in (self._idle_timer, self._moves_timer):

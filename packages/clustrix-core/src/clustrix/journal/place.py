@@ -85,7 +85,12 @@ def state_place() -> Place:
     ``$XDG_STATE_HOME/clustrix``, else what platformdirs says for the system.  Raises JournalUnusable when
     it cannot be used, JournalFull when there is no room for it.
     """
-    root = platformdirs.user_state_dir("clustrix")
+    try:
+        root = platformdirs.user_state_dir("clustrix")
+    except RuntimeError as error:  # no HOME, and a user who is not in the list of users
+        raise JournalUnusable(
+            "the state directory", f"cannot be told ({error})", "Set XDG_STATE_HOME."
+        ) from error
     place = Place(root)
     for folder in (root, place.blobs, place.environments, place.live, place.kept, place.dispatchers):
         _private(folder)

@@ -25,7 +25,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 Buffer = bytes | bytearray | memoryview
 
@@ -120,18 +120,19 @@ def unpack(buffer: Buffer) -> tuple[dict[str, Any], list[memoryview | BlobRef]]:
     return meta, pieces
 
 
-def peek(head: bytes, size: int) -> dict[str, Any]:
-    """The meta of a container of ``size`` bytes, from its first bytes; the digest is left to who reads it all.
+def peek(file: BinaryIO, size: int) -> dict[str, Any]:
+    """The meta of a container of ``size`` bytes, from its beginning; the digest is left to who reads it all.
 
     Raises Damaged.
     """
+    head = file.read(_HEAD.size)
     if len(head) < _HEAD.size:
         raise Damaged(f"{size} bytes, too short to be a container")
     magic, meta_length, total, _ = _HEAD.unpack_from(head)
     if magic != MAGIC or total != size:
         raise Damaged(f"{size} bytes long, but {total} were written" if magic == MAGIC else "not a container")
     try:
-        meta: dict[str, Any] = json.loads(head[_HEAD.size : _HEAD.size + meta_length])
+        meta: dict[str, Any] = json.loads(file.read(meta_length))
     except ValueError as error:
         raise Damaged(f"its head cannot be read ({error})") from error
     return meta

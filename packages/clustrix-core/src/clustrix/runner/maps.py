@@ -192,6 +192,7 @@ class _Worker:
         monotonic, write, pack_mark, memory = time.monotonic, os.write, _MARK.pack_into, marks.memory
         slot, results = self._order.worker * _MARK.size, self._results
         bound, kwargs = common
+        getpid, me = os.getpid, os.getpid()
         told = monotonic()
         for index in range(first, end):
             now = monotonic()
@@ -201,10 +202,14 @@ class _Worker:
                 value = function(*bound, *self._item(index), **kwargs)
                 if type(value) is CoroutineType:
                     value = setup.run_to_end(value)
+                if getpid() != me:
+                    setup.end_fork(None)
                 data = _body_of(value)
             except setup.SetupFailed as error:
                 data = (FAILURE | CONTAINER, b"".join(outcome.of_setup(str(error))))
             except BaseException as error:  # the process's edge: all that the user's code can raise goes home
+                if getpid() != me:
+                    setup.end_fork(error)
                 data = (FAILURE | CONTAINER, b"".join(outcome.of_exception(error)))
             point("map.before-record")
             row = record(index, *data)

@@ -8,6 +8,7 @@ on the way back they are named, and resolved to the class the caller already has
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import sys
 import types
@@ -67,6 +68,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is unty
             # cloudpickle leaves the file's name out; without it no traceback could show the user's line.
             make, args = cloudpickle._code_reduce(obj)
             return make, tuple(obj.co_filename if arg == "<dynamic-code>" else arg for arg in args)
+        if obj is os.environ or obj is getattr(os, "environb", None):
+            # ``from os import environ``: the job has its own, and what is in it belongs into no pickle.
+            return getattr, (os, "environ" if obj is os.environ else "environb")
         return super().reducer_override(obj)
 
 

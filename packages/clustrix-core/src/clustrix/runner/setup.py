@@ -14,9 +14,9 @@ import types
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
-from clustrix.runner import layout, modules, processes
+from clustrix.runner import bounds, filters, layout, modules, processes
 from clustrix.runner.frames import BlobRef, Damaged, digest_of, packed, unpack
 from clustrix.runner.messages import Decoder, encode
 from clustrix.runner.pickling import PROTOCOL, load
@@ -46,8 +46,8 @@ class Order(NamedTuple):
     kind: str
     folder: str
     worker: int
-    cwd: str
-    path: list[str]
+    place: dict[str, Any]
+    """Of the submitter: ``cwd``, ``path``, ``argv``, ``main``, ``bounds``, ``warnings``."""
     environ: str
     blobs: str
     cores: int
@@ -175,17 +175,22 @@ environment = Environment()
 
 
 def take_place(order: Order) -> None:
-    """Working directory and module search path of the submitter; an empty ``__main__``."""
+    """Have what a process of the submitter would have: folder, search path, arguments, bounds; an empty ``__main__``."""
+    place = order.place
     try:
-        os.chdir(order.cwd)
+        os.chdir(place["cwd"])
     except OSError as error:
         raise SetupFailed(
-            f"the working directory of the submission, {order.cwd}, cannot be entered "
+            f"the working directory of the submission, {place['cwd']}, cannot be entered "
             f"({error.strerror}); create it again, or submit from another"
         ) from error
-    sys.path[:] = order.path
-    sys.argv[:] = [""]
-    sys.modules["__main__"] = types.ModuleType("__main__")
+    sys.path[:] = place["path"]
+    sys.argv[:] = place["argv"]
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    if place["main"]:
+        main.__file__ = place["main"]  # processes that multiprocessing spawns import it from there
+    filters.put_on(place["warnings"])
+    bounds.put_on(place["bounds"])
 
 
 class Bundle(NamedTuple):
@@ -267,6 +272,9 @@ def _blob(root: str, ref: BlobRef) -> memoryview:
     finally:
         os.close(fd)
     if digest_of(view) != ref.digest:
+        path = os.path.join(root, ref.digest[:2], ref.digest)
+        with suppress(OSError):  # out of the way: the next submission stores it anew
+            os.rename(path, path + ".damaged")
         raise Damaged(f"blob {ref.digest[:12]} does not match its digest")
     return view
 
@@ -286,9 +294,32 @@ def load_function(bundle: Bundle) -> Callable[..., Any]:
 
 
 def call(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Call it; what an async function returns is run to its end."""
-    value = function(*args, **kwargs)
-    return run_to_end(value) if isinstance(value, types.CoroutineType) else value
+    """Call it; what an async function returns is run to its end.
+
+    A child that the function has forked, and that comes out of it as well, ends here: the result is the parent's.
+    """
+    me = os.getpid()
+    try:
+        value = function(*args, **kwargs)
+        return run_to_end(value) if isinstance(value, types.CoroutineType) else value
+    finally:
+        if os.getpid() != me:
+            end_fork(sys.exc_info()[1])
+
+
+def end_fork(error: BaseException | None) -> NoReturn:
+    """The end of a process that has come out of the user's function without being the job's own, as Python would end it."""
+    code = 0
+    try:
+        if isinstance(error, SystemExit):
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        elif error is not None:
+            code = 1
+            sys.excepthook(type(error), error, error.__traceback__)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code & 0xFF)
 
 
 def run_to_end(coroutine: types.CoroutineType[Any, Any, Any]) -> Any:

@@ -17,7 +17,6 @@ import signal
 import socket
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -259,7 +258,6 @@ class WarmParent:
 def main() -> None:
     """Entry point of the warm parent."""
     os.chdir("/")
-    warnings.simplefilter("default")
     control = socket.socket(fileno=os.dup(0))
     events = socket.socket(fileno=int(sys.argv[1]))
     null = os.open(os.devnull, os.O_RDWR)

@@ -135,9 +135,9 @@ class LocalBackend:
         """The state directory is gone: nobody can ever have these results."""
         self._supervisor.abandon()
 
-    def close(self) -> None:
-        """Leave; runners go on without us."""
-        self._supervisor.close()
+    def close(self, heirs: bool) -> None:
+        """Leave; runners go on without us.  ``heirs``: a warm parent may start the next dispatcher for them."""
+        self._supervisor.close(heirs)
 
     # -- what the supervisor calls
 

@@ -64,7 +64,8 @@ class Capacity(NamedTuple):
         reasons = []
         if need.cores > self.cores - used.cores:
             free = max(0, self.cores - used.cores)
-            reasons.append(f"waits for {need.cores} cores; {free} of {self.cores} are free")
+            wanted = f"{need.cores} cores" if need.cores > 1 else "a core"
+            reasons.append(f"waits for {wanted}; {free} of {self.cores} are free")
         if need.memory > self.memory - used.memory:
             free_bytes = format_bytes(max(0, self.memory - used.memory))
             reasons.append(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
+from contextlib import suppress
 
 from clustrix.backends.local.capacity import Need
 from clustrix.backends.local.runs import Run, Runner, Verdicts
@@ -84,6 +86,7 @@ class MapRun(Run):
 
     def _account(self, runner: Runner, status: int | None) -> None:
         """Close a dead worker's books: the item it was in has failed; what it had not begun goes to others."""
+        self._cut_tail(runner.worker)
         done = self._done()
         current = self.marks.of(runner.worker).item
         mine = self._claimed_by(runner.worker)
@@ -126,9 +129,21 @@ class MapRun(Run):
         path = self.file(layout.worker_results(maps.MARKS - 1))
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(fd, row)
+            before = os.fstat(fd).st_size
+            if os.write(fd, row) != len(row):
+                os.ftruncate(fd, before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         finally:
             os.close(fd)
+
+    def _cut_tail(self, worker: int) -> None:
+        """Half a record at the end of a dead worker's file is of no use, and may be what fills the disk."""
+        path = self.file(layout.worker_results(worker))
+        with suppress(FileNotFoundError), open(path, "r+b") as file:
+            data = file.read()
+            end = max((found.offset + found.size for found in records(data)), default=0)
+            if end < len(data):
+                file.truncate(end)
 
     def _sync(self) -> None:
         for name in os.listdir(self.folder):

@@ -203,10 +203,13 @@ class Nursery:
         self._retired.append(parent.process)
         self._retired = [process for process in self._retired if process.poll() is None]
 
-    def close(self, working: set[int]) -> None:
-        """Leave.  A warm parent starts the next dispatcher if it has runners that still work (``working``: their pids)."""
+    def close(self, working: set[int] | None) -> None:
+        """Leave.  A warm parent starts the next dispatcher if it has runners that still work (``working``: their pids).
+
+        None: there is no need, somebody else will.
+        """
         for parent in self._parents.values():
-            if parent.pending or not working.isdisjoint(parent.pids):
+            if working is not None and (parent.pending or not working.isdisjoint(parent.pids)):
                 parent.close()
             else:
                 self._farewell(parent)

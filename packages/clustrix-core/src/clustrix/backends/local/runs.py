@@ -96,15 +96,13 @@ class Run:
         return []
 
     def order(self, worker: int, spec: str, place: Place) -> Order:
-        where = json.loads(spec)
         self.starting.add(worker)
         return Order(
             job=self.record.id,
             kind=self.record.kind,
             folder=self.folder,
             worker=worker,
-            cwd=where["cwd"],
-            path=where["path"],
+            place=json.loads(spec),
             environ=os.path.join(place.environments, self.record.environ),
             blobs=place.blobs,
             cores=self.need.cores,
@@ -115,10 +113,10 @@ class Run:
         """The outcome, if one is committed in the folder."""
         path = self.file(layout.RESULT)
         try:
-            size = os.stat(path).st_size
             with open(path, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
                 data = file.read() if size <= INLINE_RESULT_BYTES else b""
-                meta = unpack(data)[0] if data else peek(file.read(1 << 20), size)
+                meta = unpack(data)[0] if data else peek(file, size)
         except FileNotFoundError:
             return None
         except Damaged as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import time
@@ -20,8 +21,11 @@ from clustrix.backends.local.verdict import CANCEL, kept_status
 from clustrix.journal import JobRecord, Outcome, Place
 from clustrix.runner import claim, layout, processes
 
+log = logging.getLogger("clustrix.backends.local")
+
 _GRACE_SECONDS = 2.0
 """After SIGINT, for ``finally`` blocks; then the tree is killed."""
+_RETRY_SECONDS = 2.0
 _EXIT_SECONDS = 5.0
 """After its result is there, a runner has this long to leave."""
 
@@ -115,13 +119,14 @@ class Supervisor:
         for runner in [runner for run in self.runs.values() for runner in run.runners.values()]:
             processes.kill_tree(runner.pid, runner.start)
 
-    def close(self) -> None:
+    def close(self, heirs: bool) -> None:
         """Leave; runners go on without us."""
         self._limits.close()
         for timer in self._timers:
             timer.cancel()
         self._orphans.close()
-        self._nursery.close({pid for pid, (run, _) in self._by_pid.items() if not run.settled})
+        working = {pid for pid, (run, _) in self._by_pid.items() if not run.settled}
+        self._nursery.close(working if heirs else None)
         self._tidier.close()
 
     def later(self, seconds: float, step: Callable[..., None], *args: object) -> None:
@@ -167,13 +172,24 @@ class Supervisor:
             return
         del self._by_pid[runner.pid]
         self._limits.unwatch(run, runner)
-        run.runners.pop(runner.worker, None)
         if runner.leaving is not None:
             runner.leaving.cancel()
+        self._judge(run, runner, status)
+
+    def _judge(self, run: Run, runner: Runner, status: int | None) -> None:
+        run.runners.pop(runner.worker, None)
         if not run.settled:
             if isinstance(run, MapRun):
                 self._owner.progressed(run.record.id)
-            self.conclude(run, run.ended(runner, status))
+            try:
+                found = run.ended(runner, status)
+            except OSError as error:
+                # Most likely the disk is full. What is not written down yet is not forgotten.
+                log.warning("job %s: the end of a process waits: %s", run.record.id, error)
+                run.runners[runner.worker] = runner
+                self.later(_RETRY_SECONDS, self._judge, run, runner, status)
+                return
+            self.conclude(run, found)
             self._owner.freed()
         self._tidy_run(run)
 

@@ -1,0 +1,69 @@
+"""What the system allows a process: resource limits, niceness, cores.  A job gets what its submitter had.
+
+A child inherits all of it from its parent, and jobs come from a warm parent that some other session may have started.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from contextlib import suppress
+from typing import Any
+
+_LIMITS = {
+    name: number
+    for name in sorted(vars(resource))
+    if name.startswith("RLIMIT_") and isinstance(number := getattr(resource, name), int)
+}
+_CHOKING = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE")
+"""A low one of these can end a dispatcher, or keep it from writing."""
+
+
+def mine() -> dict[str, Any]:
+    """Those of this process, for JSON."""
+    found: dict[str, Any] = {
+        "limits": {name: resource.getrlimit(number) for name, number in _LIMITS.items()},
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+    }
+    if hasattr(os, "sched_getaffinity"):
+        found["cores"] = sorted(os.sched_getaffinity(0))
+    return found
+
+
+def put_on(bounds: dict[str, Any]) -> None:
+    """Give this process the bounds of another, as far as it may."""
+    for name, (soft, hard) in bounds["limits"].items():
+        now = resource.getrlimit(_LIMITS[name])
+        if tuple(now) == (soft, hard):
+            continue
+        most = hard if _within(hard, now[1]) else now[1]
+        with suppress(OSError, ValueError):
+            resource.setrlimit(_LIMITS[name], (soft if _within(soft, most) else most, most))
+    with suppress(OSError):
+        if bounds["nice"] != os.getpriority(os.PRIO_PROCESS, 0):
+            os.setpriority(os.PRIO_PROCESS, 0, bounds["nice"])
+    if "cores" in bounds and bounds["cores"] != sorted(os.sched_getaffinity(0)):
+        with suppress(OSError):
+            os.sched_setaffinity(0, bounds["cores"])
+
+
+def loosen() -> None:
+    """Free this process from what it was born with, as far as it may: it will work for other sessions, too."""
+    for name in (*_CHOKING, "RLIMIT_NOFILE"):
+        with suppress(OSError, ValueError):
+            hard = resource.getrlimit(_LIMITS[name])[1]
+            resource.setrlimit(_LIMITS[name], (hard, hard))
+    if hasattr(os, "sched_setaffinity"):
+        with suppress(OSError):
+            os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+
+def tighter(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
+    """Whether a dispatcher with their bounds would hold up a session with ours."""
+    return theirs["nice"] > ours["nice"] or any(
+        not _within(ours["limits"][name][1], theirs["limits"][name][1]) for name in _CHOKING
+    )
+
+
+def _within(limit: int, most: int) -> bool:
+    return most == resource.RLIM_INFINITY or (limit != resource.RLIM_INFINITY and limit <= most)

@@ -1,0 +1,38 @@
+"""The filters of warnings: a job warns of what its submitter would have been warned of."""
+
+from __future__ import annotations
+
+import builtins
+import re
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+Row = list[Any]
+
+
+def mine() -> list[Row]:
+    """Those of this process, for JSON; a filter for a class that is not built in is left out."""
+    found: Any = warnings.filters
+    return [
+        [action, _text(message), category.__name__, _text(module), line]
+        for action, message, category, module, line in found
+        if getattr(builtins, category.__name__, None) is category
+    ]
+
+
+def _text(pattern: Any) -> str:
+    if pattern is None:
+        return ""
+    return pattern if isinstance(pattern, str) else str(pattern.pattern)
+
+
+def put_on(rows: Sequence[Row]) -> None:
+    """Have the filters of another process, unless they are the same."""
+    if rows == mine():
+        return
+    warnings.resetwarnings()
+    for action, message, category, module, line in reversed(rows):
+        # Added each in front of those before it.
+        where = module if not module.isidentifier() else re.escape(module) + r"\Z"
+        warnings.filterwarnings(action, message, getattr(builtins, category), where, line)
