@@ -180,10 +180,10 @@ def test_time_limit_ends_the_whole_tree(tmp_path: Path) -> None:
         time.sleep(1000)
 
     began = time.monotonic()
-    job = cluster(time=1)(slow).submit()
-    with pytest.raises(TimeLimitExceeded, match="time limit of 1 s"):
+    job = cluster(time=3)(slow).submit()
+    with pytest.raises(TimeLimitExceeded, match="time limit of 3 s"):
         job.result(timeout=20)
-    assert 0.9 < time.monotonic() - began < 5
+    assert 2.9 < time.monotonic() - began < 10
     assert job.state is JobState.TIMED_OUT
     pids = [int(line) for line in lines(path)]
     assert len(pids) == 3

@@ -100,6 +100,26 @@ except ResultNotStored as error:
     assert "Free some space" in out
 
 
+def test_full_disk_at_an_item_of_a_map(small_disk: Home) -> None:
+    """No room for an item's result: that item says so, the others have theirs, and the disk is not left full."""
+    out = small_disk.run("""
+from clustrix.errors import ResultNotStored
+
+@cluster
+def large(n):
+    return os.urandom(n)
+
+jobs = large.map([10, 20_000_000, 11])
+print(len(jobs[0]), len(jobs[2]), type(jobs.error(1)).__name__)
+try:
+    jobs.result(timeout=30)
+except ResultNotStored as error:
+    print("Free some space" in str(error))
+print(jobs.state.value, len(large(100)))
+""")
+    assert out.splitlines() == ["10 11 ResultNotStored", "True", "FAILED 100"]
+
+
 def test_state_directory_vanishes(home: Home) -> None:
     """The state directory is removed while a job runs: who waits is told, new submissions work, nothing is left running."""
     out = home.run("""
@@ -281,6 +301,7 @@ try:
     print(job.result(timeout=30))
 except Exception as error:
     print(type(error).__name__, error)
+print(work(bytes(300_000)))  # as the error says
 """)
     assert process.stdout is not None
     process.stdout.readline()
@@ -290,6 +311,7 @@ except Exception as error:
     out, err = process.communicate(timeout=40)
     assert out.startswith("JobNotStarted"), out + err
     assert "damaged" in out
+    assert out.splitlines()[-1] == "300000"
 
 
 def test_stale_lock_and_socket(home: Home) -> None:

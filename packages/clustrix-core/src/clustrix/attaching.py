@@ -8,6 +8,8 @@ from clustrix.job import AsyncJobResult
 from clustrix.mapresult import MapResult
 from clustrix.session import session
 
+_ID_CHARACTERS = 26
+
 
 def attach(job: str) -> AsyncJobResult[Any]:
     """The handle of a job that was submitted earlier, perhaps by another process.
@@ -17,7 +19,8 @@ def attach(job: str) -> AsyncJobResult[Any]:
     if not isinstance(job, str):
         raise TypeError(f"attach() takes the id of a job, a text, not {job!r}")
     home = session()
-    record = home.journal.job(job.strip().upper())
+    pasted = job.strip().upper()
+    record = home.journal.job(pasted if len(pasted) == _ID_CHARACTERS else job)
     if record.kind == "map":
         return MapResult(home, record, record.id, record.name, record.backend, record.items)
     return AsyncJobResult(home, record, record.id, record.name, record.backend)

@@ -51,6 +51,9 @@ class Client:
         self._inline = inline
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
+        self._greeted = False
+        """Whether the dispatcher at the other end has said who it is."""
+        self._unsaid: list[dict[str, Any]] = []
         self._watches: dict[str, list[OnNews]] = {}
         self._reader: threading.Thread | None = None
         self._started_at = -_CONNECT_SECONDS
@@ -75,33 +78,42 @@ class Client:
             for job in jobs:
                 self._watches.setdefault(job, []).append(on_news)
             self._send({"op": op, "jobs": list(jobs)})
-            if self._reader is None:
-                self._reader = threading.Thread(target=self._read, name="clustrix-client", daemon=True)
-                self._reader.start()
 
     def _send(self, message: dict[str, Any]) -> None:
         """Say something, if there is a line; make one if that takes no waiting, start the dispatcher if it does."""
-        if self._connection is None:
-            try:
-                self._connect()
-            except OSError:
-                self._start()
-                return
-        assert self._connection is not None
         try:
-            self._connection.sendall(encode(message))
+            if self._connection is None:
+                self._connect()
+            elif self._greeted:
+                self._connection.sendall(encode(message))
         except OSError:
             # The reading thread sees the end too, and says everything again on a new line.
-            self._connection.close() if self._reader is None else None
             self._connection = None
             self._start()
+        if message["op"] == "cancel" and not self._greeted:
+            self._unsaid.append(message)
+        if self._reader is None:
+            self._reader = threading.Thread(target=self._read, name="clustrix-client", daemon=True)
+            self._reader.start()
 
     def _connect(self) -> None:
-        connection = self.instance.connect()
-        # All that is watched is named on each new line; the dispatcher at its other end may be a new one.
-        if self._watches:
-            connection.sendall(encode({"op": "submitted", "jobs": list(self._watches)}))
-        self._connection = connection
+        """Nothing is said until the dispatcher has greeted: it may be one that should make way.
+
+        If this process does not live that long: a dispatcher looks for new jobs whenever a line breaks.
+        """
+        self._greeted = False
+        self._connection = self.instance.connect()
+
+    def _greet(self, connection: socket.socket, hello: dict[str, Any]) -> None:
+        with self._lock, suppress(OSError):  # the end of the line is read on it
+            if self._unfit(hello):
+                connection.sendall(encode({"op": "retire"}))
+                return
+            self._greeted = True
+            # All that is watched is named on each new line; the dispatcher at its other end may be a new one.
+            messages = [{"op": "submitted", "jobs": list(self._watches)}, *self._unsaid]
+            self._unsaid.clear()
+            connection.sendall(b"".join(map(encode, messages)))
 
     def _start(self) -> None:
         now = time.monotonic()
@@ -169,9 +181,7 @@ class Client:
                 return
             for message, _ in decoder.feed(data):
                 if message["op"] == "hello":
-                    if self._unfit(message):
-                        with suppress(OSError):
-                            connection.sendall(encode({"op": "retire"}))
+                    self._greet(connection, message)
                     continue
                 for job in message["jobs"]:
                     self._tell(job, message["op"])

@@ -35,7 +35,9 @@ class Listener(Protocol):
 
     def heard(self, client: Client, messages: Iterable[dict[str, Any]]) -> None: ...
 
-    def clients_changed(self) -> None: ...
+    def came(self) -> None: ...
+
+    def left(self) -> None: ...
 
 
 class Connections:
@@ -120,7 +122,7 @@ class Connections:
                 self._loop.add_reader(connection, self._guarded, self._read, client)
                 hello = {"op": "hello", "protocol": PROTOCOL, "version": __version__, "bounds": bounds.mine()}
                 self._send(client, hello)
-                self._listener.clients_changed()
+                self._listener.came()
 
     def _read(self, client: Client) -> None:
         try:
@@ -170,4 +172,4 @@ class Connections:
                 watchers.discard(number)
                 if not watchers:
                     del self._watchers[job]
-        self._listener.clients_changed()
+        self._listener.left()

@@ -223,9 +223,14 @@ class Dispatcher:
         # Another client's message may have brought a job here, and to its end, before this one.
         self._clients.tell_ends(self._journal.finished_among(self._backend.unknown(watched)))
 
-    def clients_changed(self) -> None:
-        """One has come or gone."""
+    def came(self) -> None:
+        """A client has connected."""
         self._rest()
+
+    def left(self) -> None:
+        """A client is gone; it may have had no time to say what it has submitted."""
+        if not self._closed and not self._retired:
+            self._look()
 
     # -- coming to an end
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 
@@ -32,7 +31,7 @@ def run(order: setup.Order, bundle: setup.Bundle | Damaged, notifier: setup.Noti
     try:
         commit(order.file(layout.RESULT), parts)
     except OSError as error:
-        print(f"clustrix: the result could not be written: {error}", file=sys.stderr)
+        setup.complain(f"the result could not be written: {error}")
         return layout.EX_STORE
     point("runner.after-commit")
     notifier.send(b"D")

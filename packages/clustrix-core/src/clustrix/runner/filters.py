@@ -13,12 +13,13 @@ Row = list[Any]
 
 def mine() -> list[Row]:
     """Those of this process, for JSON; a filter for a class that is not built in is left out."""
+    rows: list[Row] = []
     found: Any = warnings.filters
-    return [
-        [action, _text(message), category.__name__, _text(module), line]
-        for action, message, category, module, line in found
-        if getattr(builtins, category.__name__, None) is category
-    ]
+    for action, message, category, module, line in found:
+        name = getattr(category, "__name__", "")
+        if getattr(builtins, name, None) is category:
+            rows.append([action, _text(message), name, _text(module), line])
+    return rows
 
 
 def _text(pattern: Any) -> str:

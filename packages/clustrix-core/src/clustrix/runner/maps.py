@@ -18,7 +18,6 @@ import mmap
 import os
 import pickle
 import struct
-import sys
 import time
 from collections.abc import Iterator
 from types import CoroutineType
@@ -213,8 +212,10 @@ class _Worker:
                 data = (FAILURE | CONTAINER, b"".join(outcome.of_exception(error)))
             point("map.before-record")
             row = record(index, *data)
-            if write(results, row) != len(row):
-                raise OSError(f"item {index}: its result was not written whole")
+            written = write(results, row)
+            if written != len(row):
+                os.ftruncate(results, os.fstat(results).st_size - written)
+                raise OSError(f"item {index}: there was no room for its result")
             self._finished += 1
             self._failed += data[0] & FAILURE
             pack_mark(memory, slot, 0, 0.0, self._finished, self._failed)
@@ -256,7 +257,7 @@ def run(order: setup.Order, found: setup.Bundle | Damaged, notifier: setup.Notif
     except setup.SetupFailed as error:
         return _failed_to_start(order, outcome.of_setup(str(error)))
     except OSError as error:
-        print(f"clustrix: {error}", file=sys.stderr)
+        setup.complain(str(error))
         return layout.EX_STORE
     except BaseException as error:  # the function or the common arguments could not be unpacked
         return _failed_to_start(order, outcome.of_exception(error))

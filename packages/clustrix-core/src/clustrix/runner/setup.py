@@ -307,6 +307,12 @@ def call(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, An
             end_fork(sys.exc_info()[1])
 
 
+def complain(text: str) -> None:
+    """Into the job's stderr, if there is room for that."""
+    with suppress(OSError):
+        print(f"clustrix: {text}", file=sys.stderr, flush=True)
+
+
 def end_fork(error: BaseException | None) -> NoReturn:
     """The end of a process that has come out of the user's function without being the job's own, as Python would end it."""
     code = 0
