@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import sys
 from contextlib import suppress
@@ -40,6 +41,10 @@ NETWORK_FILE_SYSTEMS = frozenset(
         "virtiofs",
     ]
 )
+
+
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+"""How the kernel writes spaces and the like in /proc/self/mountinfo."""
 
 
 class Place(NamedTuple):
@@ -136,7 +141,7 @@ def file_system_of(path: str, mounts: str | None = None) -> str:
     best = ("", "")
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
-        point = before.split()[4].replace("\\040", " ")
+        point = _ESCAPE.sub(lambda found: chr(int(found[1], 8)), before.split()[4])
         inside = real == point or real.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best[0]):  # a later mount on the same point hides the earlier
             best = (point, after.split()[0])

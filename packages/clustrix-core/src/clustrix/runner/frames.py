@@ -4,7 +4,7 @@ A *container* holds a small JSON object and any number of pieces of bytes, with 
 
     magic "CLX1" | meta length u32 | total length u64 | digest (32 bytes) | meta (JSON) | pieces
 
-The digest is blake2b of what follows it; sha256 where the container is larger than 64 KiB.
+The digest is blake2b of the two lengths and of what follows it; sha256 where the container is larger than 64 KiB.
 
 Pieces begin at multiples of 64 bytes from the container's start, so that arrays which are rebuilt as views into a
 mapped container are aligned.  ``meta["pieces"]`` lists what stands where: ``[offset, size]`` for bytes
@@ -12,7 +12,7 @@ inside, ``[digest, size]`` (digest: 64 hexadecimal digits) for a content-address
 
 A *record* is the result of one item of a map, appended to a file by one ``write``:
 
-    index u32 | flags u32 | length u64 | crc32 u32 | body
+    index u32 | flags u32 | length u64 | crc32 of the body u32 | crc32 of all this u32 | body
 
 Its body is a pickle, or a container where ``CONTAINER`` is set.
 """
@@ -33,9 +33,12 @@ MAGIC = b"CLX1"
 _HEAD = struct.Struct("<4sIQ32s")
 ALIGNMENT_BYTES = 64
 SMALL_BYTES = 65536
+_CHECK = struct.Struct("<I")
 
+_LENGTHS = struct.Struct("<IQ")
 _RECORD = struct.Struct("<IIQI")
-RECORD_HEAD_BYTES = _RECORD.size
+_RECORD_CHECKED = struct.Struct("<IIQII")
+RECORD_HEAD_BYTES = _RECORD_CHECKED.size
 FAILURE = 1
 CONTAINER = 2
 
@@ -77,13 +80,14 @@ def pack(meta: dict[str, Any], pieces: Sequence[Buffer | BlobRef]) -> list[Buffe
         if _padding(size):
             parts.append(bytes(_padding(size)))
     total = _HEAD.size + len(meta_bytes) + offset
-    parts.insert(0, _HEAD.pack(MAGIC, len(meta_bytes), total, _digest(total, parts)))
+    parts.insert(0, _HEAD.pack(MAGIC, len(meta_bytes), total, _digest(len(meta_bytes), total, parts)))
     return parts
 
 
-def _digest(total: int, parts: Iterable[Buffer]) -> bytes:
+def _digest(meta_length: int, total: int, parts: Iterable[Buffer]) -> bytes:
     """sha256 is twice as fast on much, but OpenSSL's set-up is half of what a small job costs."""
     digest = hashlib.blake2b(digest_size=32) if total <= SMALL_BYTES else hashlib.sha256()
+    digest.update(_LENGTHS.pack(meta_length, total))
     for part in parts:
         digest.update(part)
     return digest.digest()
@@ -107,7 +111,7 @@ def unpack(buffer: Buffer) -> tuple[dict[str, Any], list[memoryview | BlobRef]]:
         raise Damaged(f"begins with {bytes(magic)!r}, not with {MAGIC!r}")
     if total != len(view):
         raise Damaged(f"{len(view)} bytes long, but {total} were written")
-    if _digest(total, [view[_HEAD.size :]]) != digest:
+    if _digest(meta_length, total, [view[_HEAD.size :]]) != digest:
         raise Damaged("the digest does not match the content")
     start = _HEAD.size + meta_length
     meta: dict[str, Any] = json.loads(bytes(view[_HEAD.size : start]))
@@ -158,7 +162,8 @@ def write_all(fd: int, parts: Sequence[Buffer]) -> None:
 
 def record(index: int, flags: int, body: bytes) -> bytes:
     """One item's result, ready to be appended."""
-    return _RECORD.pack(index, flags, len(body), zlib.crc32(body)) + body
+    head = _RECORD.pack(index, flags, len(body), zlib.crc32(body))
+    return b"".join((head, _CHECK.pack(zlib.crc32(head)), body))
 
 
 class Record(NamedTuple):
@@ -176,12 +181,14 @@ def records(buffer: Buffer, offset: int = 0) -> Iterator[Record]:
     """The complete records from ``offset`` on.
 
     A tail that is not yet, or will never be, a whole record ends the iteration: a worker
-    killed in the middle of a ``write`` has not committed that item.
+    killed in the middle of a ``write`` has not committed that item.  So does a head that is not what was written.
     """
     end = len(buffer)
-    unpack_from = _RECORD.unpack_from
+    unpack_from, crc32, view = _RECORD_CHECKED.unpack_from, zlib.crc32, memoryview(buffer)
     while offset + RECORD_HEAD_BYTES <= end:
-        index, flags, size, crc = unpack_from(buffer, offset)
+        index, flags, size, crc, check = unpack_from(buffer, offset)
+        if crc32(view[offset : offset + _RECORD.size]) != check:
+            return
         offset += RECORD_HEAD_BYTES
         if offset + size > end:
             return

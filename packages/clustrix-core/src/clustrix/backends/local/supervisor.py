@@ -220,7 +220,10 @@ class Supervisor:
 
     def _kill(self, runner: Runner) -> None:
         if self._by_pid.get(runner.pid, (None, None))[1] is runner:
-            self._loop.run_in_executor(None, processes.kill_tree, runner.pid, runner.start)
+            try:
+                self._loop.run_in_executor(None, processes.kill_tree, runner.pid, runner.start)
+            except RuntimeError:  # an inline dispatcher whose interpreter is shutting down
+                processes.kill_tree(runner.pid, runner.start)
 
     def _tidy_run(self, run: Run) -> None:
         if run.committed and not run.runners and not run.starting:

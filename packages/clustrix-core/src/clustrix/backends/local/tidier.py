@@ -36,7 +36,10 @@ class Tidier:
     def _hand_over(self) -> None:
         self._timer = None
         jobs, self._jobs = self._jobs, []
-        self._thread.submit(self._tidy_all, jobs)
+        try:
+            self._thread.submit(self._tidy_all, jobs)
+        except RuntimeError:  # an inline dispatcher whose interpreter is shutting down
+            self._tidy_all(jobs)
 
     def _tidy_all(self, jobs: list[str]) -> None:
         for job in jobs:

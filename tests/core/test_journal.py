@@ -1,0 +1,267 @@
+"""The journal: whoever writes, reads or dies meanwhile, its rows are all there or not at all."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+
+from clustrix.errors import UnknownJob
+from clustrix.journal import FINAL, Change, JobState, Journal, NewJob, Outcome, Place, state_place
+from clustrix.journal.schema import VERSION
+
+HERE = "d1"
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def new_job(id: str, key: str | None = None, environ: str = "env", dispatcher: str = HERE) -> NewJob:
+    return NewJob(id, "f", "call", dispatcher, "local", 1, None, None, "{}", b"payload", environ, key=key)
+
+
+def nothing() -> None:
+    """What a submission has to prepare here."""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(str(tmp_path))
+
+
+@pytest.fixture
+def journal(place: Place) -> Iterator[Journal]:
+    opened = Journal(place)
+    yield opened
+    opened.close()
+
+
+def submit(journal: Journal, id: str, **more: str) -> int:
+    """Add a job; its number."""
+    assert journal.submit(new_job(id, **more), nothing) == id
+    return journal.job(id).seq
+
+
+def ask(place: Place, query: str) -> list[tuple[object, ...]]:
+    """What SQLite itself finds in the file."""
+    with closing(sqlite3.connect(place.database)) as sql:
+        return sql.execute(query).fetchall()
+
+
+# -- the file
+
+
+def test_new_journal_is_private_and_current(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders 0700, files 0600, whatever the umask; the tables of this version, and a write-ahead log."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    before = os.umask(0)
+    try:
+        place = state_place()
+        with closing(Journal(place)) as journal:
+            submit(journal, "A")
+            found = [Path(place.root), *Path(place.root).rglob("*")]
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in found}
+    finally:
+        os.umask(before)
+    folders = {"clustrix", "blobs", "environments", "live", "kept", "dispatchers"}
+    files = {"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock"}
+    assert modes == {**dict.fromkeys(folders, 0o700), **dict.fromkeys(files, 0o600)}
+    assert ask(place, "PRAGMA user_version") == [(VERSION,)]
+    assert ask(place, "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_journal_is_opened_again_as_it_was(place: Place) -> None:
+    """Its rows stay; a file that was created and never written, as a kill leaves it, becomes a journal."""
+    Path(place.database).touch(0o600)
+    for id in ("A", "B"):
+        with closing(Journal(place)) as journal:
+            submit(journal, id)
+    with closing(Journal(place)) as journal:
+        assert [record.id for record in journal.live(HERE)] == ["A", "B"]
+        assert journal.payload(2) == ("{}", b"payload")
+
+
+# -- jobs
+
+
+def test_history_has_every_change_in_order(journal: Journal) -> None:
+    """Each new state with its time and reason; what is no news is not in it, but counts as held."""
+    began = time.time()
+    seq = submit(journal, "A")
+    created = time.time()
+    changes = [
+        Change(seq, created + 1, JobState.QUEUED, "no core is free"),
+        Change(seq, created + 2, JobState.RUNNING, "", 2, 1 << 20),
+        Change(seq, created + 3, JobState.RUNNING, "", 1, 1 << 19, news=False),
+    ]
+    journal.move(changes[:1])
+    journal.move(changes[1:])
+    assert journal.held_elsewhere("another") == {HERE: (1, 1 << 19)}
+    assert journal.held_elsewhere(HERE) == {}
+    journal.finish([Outcome(seq, JobState.SUCCEEDED, data=b"49")])
+    (first, *rest, last) = journal.history("A")
+    assert first[1:] == (JobState.CREATED, "")
+    assert began <= first[0] == journal.job("A").created <= created
+    assert rest == [(change.at, change.state, change.reason) for change in changes[:2]]
+    assert last[1:] == (JobState.SUCCEEDED, "")
+    assert created <= last[0] <= time.time()
+    assert journal.held_elsewhere("another") == {}
+
+
+@pytest.mark.parametrize("state", sorted(FINAL))
+def test_ended_job_stays_as_it_is(journal: Journal, state: JobState) -> None:
+    """Whatever is said of it later: state, outcome, history and what it holds are those of its end."""
+    seq = submit(journal, "A")
+    journal.finish([Outcome(seq, state, "first", b"first")], [Change(seq, 1.0, JobState.RUNNING)])
+    before = journal.outcome("A"), journal.history("A")
+    assert before[0][1] == Outcome(seq, state, "first", b"first")
+    assert [row[1] for row in before[1]] == [JobState.CREATED, JobState.RUNNING, state]
+    journal.finish([Outcome(seq, JobState.FAILED, "later", b"later", "path", "error")])
+    journal.move([Change(seq, time.time(), JobState.RUNNING, "later", 4, 4)])
+    assert journal.request_cancel("A") is False
+    assert (journal.outcome("A"), journal.history("A")) == before
+    assert journal.held_elsewhere("another") == {}
+    assert journal.live(HERE) == []
+    assert journal.finished_among(["A", "B"]) == {"A": state}
+
+
+def test_cancel_is_a_wish_until_the_job_ends(journal: Journal) -> None:
+    """It is written down for whoever looks after the job, and for no other job."""
+    seq, _ = submit(journal, "A"), submit(journal, "B")
+    assert journal.cancel_requested(["A", "B"]) == []
+    assert journal.request_cancel("A") is True
+    assert journal.cancel_requested(["A", "B"]) == ["A"]
+    assert [record.cancel for record in journal.live(HERE)] == [True, False]
+    journal.finish([Outcome(seq, JobState.CANCELLED)])
+    assert journal.cancel_requested(["A", "B"]) == []
+
+
+def test_live_jobs_are_those_of_one_dispatcher_in_order(journal: Journal) -> None:
+    """Others' are not seen, nor those up to the one that was seen last."""
+    for id in "CAB":
+        submit(journal, id)
+        submit(journal, id + "2", dispatcher="another")
+    assert [record.id for record in journal.live(HERE)] == ["C", "A", "B"]
+    assert [record.id for record in journal.live(HERE, journal.job("C").seq)] == ["A", "B"]
+    with pytest.raises(UnknownJob):
+        journal.history("D")
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_key_is_free_again_after_a_failure(journal: Journal, state: JobState) -> None:
+    """A job that waits, runs or has succeeded is what its key means; one that came to nothing makes room for the next."""
+    seq = submit(journal, "A", key="k")
+    if state.final:
+        journal.finish([Outcome(seq, state)])
+    else:
+        journal.move([Change(seq, time.time(), state)])
+    free = state.final and state is not JobState.SUCCEEDED
+    prepared: list[bool] = []
+    assert journal.submit(new_job("B", "k"), lambda: prepared.append(True)) == ("B" if free else "A")
+    assert prepared == [True] * free
+    assert journal.submit(new_job("C", "k"), nothing) == ("B" if free else "A")
+    assert journal.job("A").state is state
+
+
+def test_environment_file_stays_while_a_job_needs_it(journal: Journal, place: Place) -> None:
+    """It goes with the last of the jobs that share it."""
+    Path(place.environments).mkdir()
+    path = Path(place.environments, "env")
+    path.touch()
+    first, second = submit(journal, "A"), submit(journal, "B")
+    for seq, there in ((first, True), (second, False)):
+        journal.finish([Outcome(seq, JobState.SUCCEEDED)])
+        journal.drop_environs(["env", "unknown"])
+        assert path.exists() is there
+
+
+# -- many processes
+
+
+def run_processes(target: Callable[..., None], *arguments: tuple[object, ...]) -> list[int | None]:
+    """A process for each of the arguments; how they ended."""
+    crowd = [SPAWN.Process(target=target, args=args) for args in arguments]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join(60)
+    return [process.exitcode for process in crowd]
+
+
+def write_many(place: Place, barrier: Barrier, number: int) -> None:
+    barrier.wait()
+    with closing(Journal(place)) as journal:
+        journal.submit(new_job(f"key-{number}", "same"), nothing)
+        for count in range(50):
+            submit(journal, f"{number}-{count:02}")
+
+
+def test_crowd_of_writers_loses_no_row(place: Place) -> None:
+    """Four processes make one new journal and write 50 jobs each at once: all are there in order, and a key is one job."""
+    barrier = SPAWN.Barrier(4)
+    assert run_processes(write_many, *((place, barrier, number) for number in range(4))) == [0] * 4
+    with closing(Journal(place)) as journal:
+        ids = [record.id for record in journal.live(HERE)]
+    assert len(ids) == 4 * 50 + 1
+    for number in range(4):
+        own = [id for id in ids if id.startswith(f"{number}-")]
+        assert own == [f"{number}-{count:02}" for count in range(50)]
+    assert ask(place, "SELECT count(*), count(DISTINCT job) FROM events") == [(201, 201)]
+
+
+def die_in_the_middle(place: Place, seq: int) -> None:
+    def outcomes() -> Iterator[Outcome]:
+        yield Outcome(seq, JobState.SUCCEEDED, data=b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Journal(place).finish(outcomes())
+
+
+def test_writer_that_dies_or_fails_in_the_middle_leaves_nothing(journal: Journal, place: Place) -> None:
+    """What it had begun is not there, and the next writer need not wait for it."""
+    seq = submit(journal, "A")
+    before = journal.outcome("A"), journal.history("A")
+    assert run_processes(die_in_the_middle, (place, seq)) == [-signal.SIGKILL]
+    with pytest.raises(ZeroDivisionError):
+        journal.submit(new_job("B"), lambda: print(1 // 0))
+    with pytest.raises(ZeroDivisionError):
+        journal.finish(Outcome(seq, JobState.FAILED, "x" * (1 // count)) for count in (1, 0))
+    assert (journal.outcome("A"), journal.history("A")) == before
+    assert [record.id for record in journal.live(HERE)] == ["A"]
+    began = time.monotonic()
+    submit(journal, "B")
+    assert time.monotonic() - began < 5
+
+
+def finish_in_tens(place: Place) -> None:
+    with closing(Journal(place)) as journal:
+        for first in range(1, 201, 10):
+            tens = range(first, first + 10)
+            ends = [Outcome(seq, JobState.SUCCEEDED, data=b"%d" % seq) for seq in tens]
+            journal.finish(ends, [Change(seq, 1.0, JobState.RUNNING) for seq in tens])
+
+
+def test_reader_sees_nothing_half_written(journal: Journal, place: Place) -> None:
+    """What is written at once is seen at once: ten ends, each with its result and its history."""
+    for seq in range(1, 201):
+        assert submit(journal, str(seq)) == seq
+    writer = SPAWN.Process(target=finish_in_tens, args=(place,))
+    writer.start()
+    seen = set()
+    while left := len(journal.live(HERE)):
+        seen.add(left)
+        for id, state in journal.finished_among([str(201 - left - left % 7)]).items():
+            assert state is JobState.SUCCEEDED
+            assert journal.outcome(id)[1].data == id.encode()
+            assert [row[1] for row in journal.history(id)] == [JobState.CREATED, JobState.RUNNING, state]
+    writer.join(10)
+    assert writer.exitcode == 0
+    assert all(left % 10 == 0 for left in seen), seen
+    assert len(seen) > 2, "it was read while it was written"
