@@ -48,7 +48,11 @@ def boot_id() -> str:
 def _read(pid: int) -> Process | None:
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-    except (FileNotFoundError, ProcessLookupError):
+    except (
+        FileNotFoundError,
+        ProcessLookupError,
+        PermissionError,
+    ):  # the last: another user's, under hidepid
         return None
     try:
         text = os.read(fd, 4096)
@@ -103,8 +107,8 @@ def alive(pid: int, start: str) -> bool:
     return process is not None and process.start == start and not process.zombie
 
 
-def descendants(root: int) -> list[Process]:
-    """All processes below ``root``; dead ones that wait to be reaped, and other jobs' services, left out."""
+def descendants(root: int, zombies: bool = False) -> list[Process]:
+    """All processes below ``root``, other jobs' services left out; with ``zombies`` also dead ones that wait to be reaped."""
     everything = {} if HAS_CHILDREN else table()
     own = service_line(root)
     found: list[Process] = []
@@ -117,7 +121,7 @@ def descendants(root: int) -> list[Process]:
             below = [process for process in everything.values() if process.parent == parent]
         there = [process for process in below if process is not None and not _apart(process.pid, own)]
         queue += (process.pid for process in there)
-        found += (process for process in there if not process.zombie)
+        found += (process for process in there if zombies or not process.zombie)
     return found
 
 
@@ -167,7 +171,7 @@ def _proportional_bytes(process: Process) -> int:
             for line in file:
                 if line.startswith("Pss:"):
                     return int(line.split()[1]) * 1024
-    except ProcessLookupError:
+    except (ProcessLookupError, FileNotFoundError):
         return 0
     except OSError:  # not allowed, or a kernel before 4.14
         return process.resident_bytes
@@ -189,9 +193,17 @@ def kill_tree(root: int, start: str, seconds: float = 5.0) -> None:
         return
     _signal(root, signal.SIGSTOP)
     deadline = time.monotonic() + seconds
-    while (below := descendants(root)) and time.monotonic() < deadline:
-        for process in below:
-            _signal(process.pid, signal.SIGKILL)
+    known: set[int] = set()
+    quiet = 0
+    # One that forks and exits may be seen dead while its child is not on the list yet: quiet twice is quiet.
+    while quiet < 2 and time.monotonic() < deadline:
+        below = descendants(root, zombies=True)
+        living = [process.pid for process in below if not process.zombie]
+        for pid in living:
+            _signal(pid, signal.SIGKILL)
+        pids = {process.pid for process in below}
+        quiet = 0 if living or pids - known else quiet + 1
+        known |= pids
         time.sleep(0.001)
     _signal(root, signal.SIGKILL)
 

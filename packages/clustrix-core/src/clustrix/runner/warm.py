@@ -9,6 +9,7 @@ dispatcher), waits for the runners it has, and leaves.
 from __future__ import annotations
 
 import atexit
+import functools
 import gc
 import importlib
 import os
@@ -122,17 +123,26 @@ class WarmParent:
         self._tell({"op": "started", "job": order.job, "worker": order.worker, "pid": pid, "start": start})
 
     def _fork(self, order: setup.Order, payload: bytes) -> tuple[int, str]:
-        setup.environment.put_on(order)
-        bundle = setup.read_bundle(payload, order.blobs)
+        @functools.cache
+        def get_order() -> tuple[setup.Order, setup.Bundle | Damaged]:
+            setup.environment.put_on(order)
+            return order, setup.read_bundle(payload, order.blobs)
+
+        # Read here, where it costs a tenth; what an order can break is to be its own child, which tries again.
+        with suppress(Exception):
+            get_order()
         pid = os.fork()
         if pid == 0:
-            self._child(lambda: (order, bundle))
+            self._child(get_order)
         return pid, _start_of(pid)
 
     def _fork_ahead(self) -> None:
         if self._latest is not None:
-            setup.foresee(*self._latest)
-            self._latest = None
+            latest, self._latest = self._latest, None
+            try:
+                setup.foresee(*latest)
+            except Exception:  # it is only preparation; the log of the dispatcher has it
+                sys.excepthook(*sys.exc_info())
         line, theirs = socket.socketpair()
         try:
             pid = os.fork()
