@@ -112,8 +112,8 @@ def _place_of_submission() -> str:
         "path": [os.path.abspath(entry) if entry else cwd for entry in sys.path],
         "argv": sys.argv if hasattr(sys, "argv") else [""],
         "main": os.path.abspath(main) if main else None,
-        "bounds": bounds.mine(),
-        "warnings": filters.mine(),
+        "bounds": bounds.text(),
+        "warnings": filters.text(),
     }
     return json.dumps(place, separators=(",", ":"))
 

@@ -5,6 +5,7 @@ A child inherits all of it from its parent, and jobs come from a warm parent tha
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 from contextlib import suppress
@@ -30,6 +31,11 @@ def mine() -> dict[str, Any]:
     return found
 
 
+def text() -> str:
+    """The same as a text: equal bounds have equal texts."""
+    return json.dumps(mine(), separators=(",", ":"))
+
+
 def put_on(bounds: dict[str, Any]) -> None:
     """Give this process the bounds of another, as far as it may."""
     for name, (soft, hard) in bounds["limits"].items():
@@ -49,7 +55,7 @@ def put_on(bounds: dict[str, Any]) -> None:
 
 def loosen() -> None:
     """Free this process from what it was born with, as far as it may: it will work for other sessions, too."""
-    for name in (*_CHOKING, "RLIMIT_NOFILE"):
+    for name in _CHOKING:
         with suppress(OSError, ValueError):
             hard = resource.getrlimit(_LIMITS[name])[1]
             resource.setrlimit(_LIMITS[name], (hard, hard))

@@ -46,8 +46,8 @@ class Order(NamedTuple):
     kind: str
     folder: str
     worker: int
-    place: dict[str, Any]
-    """Of the submitter: ``cwd``, ``path``, ``argv``, ``main``, ``bounds``, ``warnings``."""
+    place: str
+    """JSON, of the submitter: ``cwd``, ``path``, ``argv``, ``main``, ``bounds``, ``warnings``."""
     environ: str
     blobs: str
     cores: int
@@ -174,9 +174,18 @@ class Environment:
 environment = Environment()
 
 
+_inherited: list[str] = []
+"""The warm parent's bounds and filters, as texts: most jobs need no others."""
+
+
+def remember_inheritance() -> None:
+    """Called once in the warm parent."""
+    _inherited[:] = bounds.text(), filters.text()
+
+
 def take_place(order: Order) -> None:
     """Have what a process of the submitter would have: folder, search path, arguments, bounds; an empty ``__main__``."""
-    place = order.place
+    place = json.loads(order.place)
     try:
         os.chdir(place["cwd"])
     except OSError as error:
@@ -189,8 +198,11 @@ def take_place(order: Order) -> None:
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     if place["main"]:
         main.__file__ = place["main"]  # processes that multiprocessing spawns import it from there
-    filters.put_on(place["warnings"])
-    bounds.put_on(place["bounds"])
+    inherited = _inherited or (bounds.text(), filters.text())
+    if place["bounds"] != inherited[0]:
+        bounds.put_on(json.loads(place["bounds"]))
+    if place["warnings"] != inherited[1]:
+        filters.put_on(json.loads(place["warnings"]))
 
 
 class Bundle(NamedTuple):

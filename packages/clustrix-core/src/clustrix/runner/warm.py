@@ -287,6 +287,7 @@ def prepare(module: str) -> None:
     """Do what all runners would do alike."""
     importlib.import_module(module)
     setup.open_standard_files()
+    setup.remember_inheritance()
     processes.boot_id()
     processes.become_subreaper()
     gc.collect()

@@ -102,7 +102,7 @@ class Run:
             kind=self.record.kind,
             folder=self.folder,
             worker=worker,
-            place=json.loads(spec),
+            place=spec,
             environ=os.path.join(place.environments, self.record.environ),
             blobs=place.blobs,
             cores=self.need.cores,
