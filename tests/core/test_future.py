@@ -213,7 +213,10 @@ def test_submitter_may_leave_at_once(tmp_path: Path) -> None:
     """A script that submits and ends takes nothing with it."""
     path = str(tmp_path / "runs")
     script = f"""
+import os
 from clustrix import cluster
+
+os.chdir({str(tmp_path)!r})  # the script's own folder goes when it ends
 
 @cluster
 def work():
