@@ -4,7 +4,7 @@ A submission is one synchronous commit of a row and one byte on a socket.  A sin
 loaded forks for each job; the child claims with ``O_EXCL``, calls the function, writes the result aside and renames it;
 the parent commits results, many in one transaction, and answers.  No blobs, no environments, no logs, no limits, no recovery.
 
-``python -S -m tests.bench.floor FOLDER``: that process.
+``python -S floor.py FOLDER``: that process.
 """
 
 from __future__ import annotations

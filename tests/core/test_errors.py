@@ -195,6 +195,7 @@ def test_finished_job_leaves_no_processes(tmp_path: Path) -> None:
     path = str(tmp_path / "pids")
     cluster(start_family)(path)
     pids = [int(line) for line in lines(path)]
+    assert len(pids) == 3
     wait_until(lambda: not any(map(alive, pids)), "its tree is gone")
 
 

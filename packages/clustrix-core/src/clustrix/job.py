@@ -157,9 +157,8 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
     def _wait(self, timeout: float | None) -> tuple[bool, Any]:
         _ = self._home
         try:
-            super().result(timeout)
-        except CancelledError:
-            pass  # the journal knows more
+            with suppress(CancelledError):  # the journal knows more
+                super().result(timeout)
         except FutureTimeoutError:
             raise TimeoutError(
                 f"job {self.id} ({self.name}) is not done after {timeout:g} s; it goes on"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import socket
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ from clustrix import __version__
 from clustrix.dispatcher.instance import PROTOCOL, Instance, check_peer
 from clustrix.journal import JobState
 from clustrix.runner import bounds
-from clustrix.runner.messages import Decoder, encode
+from clustrix.runner.messages import Decoder, Outbox, encode
 
 log = logging.getLogger("clustrix.dispatcher")
 
@@ -23,11 +24,14 @@ _MOST_UNSENT_BYTES = 64 << 20
 class Client:
     """One connected process."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(
+        self, connection: socket.socket, loop: asyncio.AbstractEventLoop, drop: Callable[[Client], None]
+    ) -> None:
         self.connection = connection
         self.decoder = Decoder()
         self.watches: set[str] = set()
-        self.unsent = bytearray()
+        # One that never reads is let go; it is told everything when it connects anew.
+        self.outbox = Outbox(connection, loop, lambda: drop(self), _MOST_UNSENT_BYTES)
 
 
 class Listener(Protocol):
@@ -117,7 +121,7 @@ class Connections:
                     connection.close()
                     continue
                 connection.setblocking(False)
-                client = Client(connection)
+                client = Client(connection, self._loop, functools.partial(self._guarded, self._drop))
                 self._clients[connection.fileno()] = client
                 self._loop.add_reader(connection, self._guarded, self._read, client)
                 hello = {"op": "hello", "protocol": PROTOCOL, "version": __version__, "bounds": bounds.mine()}
@@ -137,26 +141,7 @@ class Connections:
         self._listener.heard(client, [message for message, _ in client.decoder.feed(data)])
 
     def _send(self, client: Client, message: dict[str, Any]) -> None:
-        client.unsent += encode(message)
-        self._write(client)
-
-    def _write(self, client: Client) -> None:
-        if client.connection.fileno() < 0:
-            return
-        try:
-            while client.unsent:
-                del client.unsent[: client.connection.send(client.unsent)]
-        except BlockingIOError:
-            # One that never reads is let go; it is told everything when it connects anew.
-            if len(client.unsent) > _MOST_UNSENT_BYTES:
-                self._drop(client)
-            else:
-                self._loop.add_writer(client.connection, self._guarded, self._write, client)
-            return
-        except OSError:
-            self._drop(client)
-            return
-        self._loop.remove_writer(client.connection)
+        client.outbox.send(encode(message))
 
     def _drop(self, client: Client) -> None:
         number = client.connection.fileno()

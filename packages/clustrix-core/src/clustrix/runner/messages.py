@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import socket
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 HEAD = struct.Struct("<II")
 
@@ -33,3 +39,47 @@ class Decoder:
             messages.append((json.loads(body[:text]), body[text:]))
             del self._data[:end]
         return messages
+
+
+class Outbox:
+    """What is still to be sent on a socket that does not block: an event loop sends it as the other end takes it.
+
+    ``failed`` is called when the other end is gone, or has left more than ``most_bytes`` untaken.
+    """
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        loop: asyncio.AbstractEventLoop,
+        failed: Callable[[], None],
+        most_bytes: float = math.inf,
+    ) -> None:
+        self._connection = connection
+        self._loop = loop
+        self._failed = failed
+        self._most_bytes = most_bytes
+        self._unsent = bytearray()
+
+    def send(self, data: bytes) -> None:
+        """Send it, now or when there is room."""
+        self._unsent += data
+        self._write()
+
+    def _write(self) -> None:
+        if self._connection.fileno() < 0:
+            return
+        failed = False
+        try:
+            while self._unsent:
+                del self._unsent[: self._connection.send(self._unsent)]
+        except BlockingIOError:
+            if len(self._unsent) <= self._most_bytes:
+                self._loop.add_writer(self._connection, self._write)
+                return
+            failed = True
+        except OSError:
+            failed = True
+        self._loop.remove_writer(self._connection)
+        if failed:
+            self._unsent.clear()
+            self._failed()

@@ -53,13 +53,6 @@ class Order(NamedTuple):
     cores: int
     claims: list[list[int]]
 
-    @classmethod
-    def from_json(cls, text: bytes) -> Order:
-        return cls(**json.loads(text))
-
-    def to_json(self) -> bytes:
-        return json.dumps(self._asdict(), separators=(",", ":")).encode()
-
     def file(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
@@ -198,10 +191,9 @@ def take_place(order: Order) -> None:
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     if place["main"]:
         main.__file__ = place["main"]  # processes that multiprocessing spawns import it from there
-    inherited = _inherited or (bounds.text(), filters.text())
-    if place["bounds"] != inherited[0]:
+    if place["bounds"] != _inherited[0]:
         bounds.put_on(json.loads(place["bounds"]))
-    if place["warnings"] != inherited[1]:
+    if place["warnings"] != _inherited[1]:
         filters.put_on(json.loads(place["warnings"]))
 
 

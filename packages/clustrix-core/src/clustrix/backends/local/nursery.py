@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from clustrix.runner.messages import Decoder, encode
+from clustrix.runner.messages import Decoder, Outbox, encode
 from clustrix.runner.setup import Order
 
 log = logging.getLogger("clustrix.backends.local")
@@ -84,22 +84,8 @@ class _WarmParent:
         self.events.setblocking(False)
         nursery.loop.add_reader(self.control, self._read)
         nursery.loop.add_reader(self.events, self._read_events)
-        self._unsent = bytearray()
-
-    def send(self, data: bytes) -> None:
-        self._unsent += data
-        self._write()
-
-    def _write(self) -> None:
-        try:
-            while self._unsent:
-                del self._unsent[: self.control.send(self._unsent)]
-        except BlockingIOError:
-            self._nursery.loop.add_writer(self.control, self._write)
-            return
-        except OSError:  # it is dead; its end is read on the same socket
-            self._unsent.clear()
-        self._nursery.loop.remove_writer(self.control)
+        # If it is dead, its end is read on the same socket.
+        self.outbox = Outbox(self.control, nursery.loop, failed=lambda: None)
 
     def _read(self) -> None:
         try:
@@ -180,7 +166,7 @@ class Nursery:
             self._latest = environ, self.warm_up(environ)
         parent = self._latest[1]
         parent.pending.append((order.job, order.worker))
-        parent.send(encode({"order": order._asdict()}, payload))
+        parent.outbox.send(encode({"order": order._asdict()}, payload))
 
     def _retire_one(self) -> None:
         for key, parent in self._parents.items():
@@ -198,7 +184,7 @@ class Nursery:
         self._on_lost(parent.pending, parent.pids)
 
     def _farewell(self, parent: _WarmParent) -> None:
-        parent.send(encode({"op": "farewell"}))
+        parent.outbox.send(encode({"op": "farewell"}))
         parent.close()
         self._retired.append(parent.process)
         self._retired = [process for process in self._retired if process.poll() is None]
