@@ -1,21 +1,19 @@
-"""What this process holds open: the journal, the blob store, the lines to dispatchers, its environment variables' file.
+"""What this process holds open: the journal, the blob store, the lines to dispatchers.
 
 Made on first use; made anew in a forked child, and when the state directory has been replaced.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
-import uuid
 
 from clustrix.bundle import BlobStore
 from clustrix.dispatcher.client import Client
 from clustrix.dispatcher.inline import is_inline
 from clustrix.dispatcher.instance import Instance
-from clustrix.errors import JournalError, storage_error
+from clustrix.errors import JournalError
 from clustrix.journal import Journal, Place, state_place
 from clustrix.journal.place import dispatcher_name
 
@@ -31,8 +29,6 @@ class Session:
         self.name = dispatcher_name(place)
         self._clients: dict[str, Client] = {}
         self._lock = threading.Lock()
-        self._environ: dict[str, str] = {}
-        self._environ_name = ""
         self.introduced = False
         """Whether the journal knows how to start this environment's dispatcher."""
 
@@ -53,31 +49,6 @@ class Session:
 
     def _gone(self) -> JournalError | None:
         return self.journal.gone() if self.journal.vanished() else None
-
-    def environ(self) -> str:
-        """The name of the file for the environment variables as they are now."""
-        now = dict(os.environ)
-        with self._lock:
-            if now != self._environ:
-                self._environ = now
-                self._environ_name = uuid.uuid4().hex
-            return self._environ_name
-
-    def write_environ(self) -> None:
-        """Have that file on disk.  Called under the journal's lock, as is its removal when no job needs it."""
-        path = os.path.join(self.place.environments, self._environ_name)
-        if os.path.exists(path):
-            return
-        data = json.dumps(self._environ).encode()
-        try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            try:
-                os.write(fd, data)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-        except OSError as error:
-            raise storage_error(path, error) from error
 
     def introduction(self) -> tuple[str, str] | None:
         """Executable and host, once."""

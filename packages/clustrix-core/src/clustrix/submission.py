@@ -27,6 +27,8 @@ from clustrix.session import Session, session
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _warned: set[str] = set()
+_latest_place: tuple[tuple[Any, ...], str] = ((), "")
+"""What was seen at the latest submission, and the text for it: mostly the next one sees the same."""
 
 
 class Subject(NamedTuple):
@@ -76,7 +78,7 @@ def submit_map(
 
 
 def _write(home: Session, job: NewJob) -> str:
-    known = home.journal.submit(job, home.write_environ, home.introduction())
+    known = home.journal.submit(job, home.introduction())
     home.introduced = True
     return known
 
@@ -94,7 +96,6 @@ def _new_job(home: Session, subject: Subject, kind: str, payload: bytes, items: 
         time_s=subject.setting("default_time"),
         spec=_place_of_submission(),
         payload=payload,
-        environ=home.environ(),
         items=items,
         parent=os.environ.get(JOB_VARIABLE),
         key=subject.options.get("key"),
@@ -107,15 +108,22 @@ def _place_of_submission() -> str:
     except FileNotFoundError as error:
         raise ClustrixError("the working directory does not exist any more; change to another one") from error
     main = getattr(sys.modules.get("__main__"), "__file__", None)
-    place = {
-        "cwd": cwd,
-        "path": [os.path.abspath(entry) if entry else cwd for entry in sys.path],
-        "argv": sys.argv if hasattr(sys, "argv") else [""],
-        "main": os.path.abspath(main) if main else None,
-        "bounds": bounds.text(),
-        "warnings": filters.text(),
-    }
-    return json.dumps(place, separators=(",", ":"))
+    argv = getattr(sys, "argv", [""])
+    seen = (cwd, [*sys.path], [*argv], main, bounds.text(), filters.text())
+    global _latest_place
+    latest, text = _latest_place
+    if seen != latest:
+        place = {
+            "cwd": cwd,
+            "path": [os.path.abspath(entry) if entry else cwd for entry in sys.path],
+            "argv": argv,
+            "main": os.path.abspath(main) if main else None,
+            "bounds": seen[4],
+            "warnings": seen[5],
+        }
+        text = json.dumps(place, separators=(",", ":"))
+        _latest_place = seen, text
+    return text
 
 
 def _resources(subject: Subject) -> tuple[int, int | None]:

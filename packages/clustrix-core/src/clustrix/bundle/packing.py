@@ -6,6 +6,7 @@ than a few KiB are content-addressed blobs, so that an argument of a thousand ca
 
 from __future__ import annotations
 
+import functools
 import io
 import linecache
 import os
@@ -40,6 +41,22 @@ def _module_needed_by(obj: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
+class _Recorder(Pickler):
+    """Notes the modules that the pickle refers to."""
+
+    def __init__(self, modules: set[str], file: io.BytesIO, keep: Callable[[memoryview], None]) -> None:
+        super().__init__(file, keep)
+        self._modules = modules
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, types.CodeType):
+            self._modules.update(sources.imported_by(obj))
+        name = _module_needed_by(obj)
+        if name is not None:
+            self._modules.add(name)
+        return super().reducer_override(obj)
+
+
 class _Packer:
     """Collects pieces, and the modules that the pickles refer to."""
 
@@ -47,25 +64,13 @@ class _Packer:
         self.pieces: list[Any] = []
         self.modules: set[str] = set()
         self._store = store
-        modules = self.modules
 
-        class Recording(Pickler):
-            def __init__(self, file: io.BytesIO, keep: Callable[[memoryview], None]) -> None:
-                super().__init__(file, keep)
-
-            def reducer_override(self, obj: Any) -> Any:
-                if isinstance(obj, types.CodeType):
-                    modules.update(sources.imported_by(obj))
-                name = _module_needed_by(obj)
-                if name is not None:
-                    modules.add(name)
-                return super().reducer_override(obj)
-
-        self._pickler = Recording
+    def pickle(self, obj: Any, subject: str) -> Pickled:
+        return dump(obj, subject, functools.partial(_Recorder, self.modules))
 
     def dump(self, obj: Any, subject: str) -> Pickled:
         try:
-            return dump(obj, subject, self._pickler)
+            return self.pickle(obj, subject)
         except Unpicklable as error:
             raise BundleError(error.path, error.reason) from error
 
@@ -116,7 +121,7 @@ def pack_call(
     packer = _Packer(store)
     meta = packer.function(function, reference)
     try:
-        together = dump((args, dict(kwargs)), "arguments", packer._pickler)
+        together = packer.pickle((args, dict(kwargs)), "arguments")
     except Unpicklable:
         for subject, value in _named(function, args, kwargs):
             packer.dump(value, subject)  # raises, with the argument's own name
@@ -174,7 +179,7 @@ def pack_map(
     packer = _Packer(store)
     meta = packer.function(function, reference)
     try:
-        together = dump((bound, dict(common)), "arguments", packer._pickler)
+        together = packer.pickle((bound, dict(common)), "arguments")
     except Unpicklable:
         for value in bound:
             packer.dump(value, "the object that the method belongs to")
@@ -195,7 +200,7 @@ def _granules(packer: _Packer, items: Sequence[tuple[Any, ...]], size: int) -> t
         granules = []
         for start in range(0, len(items), size):
             try:
-                pickled = dump(list(items[start : start + size]), "items", packer._pickler)
+                pickled = packer.pickle(list(items[start : start + size]), "items")
             except Unpicklable:
                 for index, item in enumerate(items[start : start + size], start):
                     packer.dump(item[0] if len(item) == 1 else item, f"item {index}")

@@ -25,9 +25,10 @@ log = logging.getLogger("clustrix.dispatcher")
 
 IDLE_SECONDS = 600.0
 _RETRY_SECONDS = 2.0
-_CHECKPOINT_ROWS = 200
+_CHECKPOINT_ROWS = 150
 _COALESCE_SECONDS = 0.02
 _BUSY_COALESCE_SECONDS = 0.01
+_RESERVE_SECONDS = 0.2
 _ENVIRON_SECONDS = 0.3
 """The next of many calls in a row finds the file of the last one, and need not wait for the disk."""
 
@@ -72,6 +73,7 @@ class Dispatcher:
         log.info("dispatcher %s (%s) serves %s", os.getpid(), __version__, self._instance.place.root)
         try:
             self._recover()
+            self._loop.call_later(_RESERVE_SECONDS, self._guarded, self._journal.reserve)
             while True:
                 self._rest()
                 await self._leaving.wait()

@@ -58,8 +58,6 @@ class NewJob(NamedTuple):
     spec: str
     """JSON: working directory, search path."""
     payload: bytes
-    environ: str
-    """Name of the file with the submitter's environment variables."""
     items: int = 1
     parent: str | None = None
     """The job that submitted this one."""
@@ -82,6 +80,7 @@ class JobRecord(NamedTuple):
     memory_bytes: int | None
     time_s: float | None
     environ: str
+    """The name of the submitter's environment variables, see ``clustrix.journal.environs``."""
     items: int
     parent: str | None
     created: float

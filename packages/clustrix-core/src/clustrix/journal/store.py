@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from clustrix.errors import JournalError, UnknownJob
 from clustrix.journal.connection import Connection
+from clustrix.journal.environs import Environs
 from clustrix.journal.place import Place
 from clustrix.journal.records import Change, JobRecord, JobState, NewJob, Outcome
 
@@ -30,33 +30,28 @@ class Journal:
     def __init__(self, place: Place) -> None:
         self.place = place
         self._connection = Connection(place)
+        self._environs = Environs(place.environments)
 
     # -- the submitter
 
-    def submit(
-        self, job: NewJob, prepare: Callable[[], None], dispatcher: tuple[str, str] | None = None
-    ) -> str:
-        """Add a job, durably; returns its id, or that of the job that has its key already.
+    def submit(self, job: NewJob, dispatcher: tuple[str, str] | None = None) -> str:
+        """Add a job of this process, durably; returns its id, or that of the job that has its key already.
 
-        ``prepare`` is called first, under the writers' lock.  ``dispatcher``: executable and host to write down for the
-        dispatcher that the job names.
+        ``dispatcher``: executable and host to write down for the dispatcher that the job names.
         """
         with self._connection.write() as sql:
             if job.key is not None:
                 known = self._holder_of(sql, job.key)
                 if known is not None:
                     return known
-            prepare()
+            environ = self._environs.put()
             now = time.time()
             fields = job._asdict()
             names = ", ".join(fields)
             marks = ", ".join("?" * len(fields))
-            cursor = sql.execute(
-                f"INSERT INTO jobs ({names}, state, created) VALUES ({marks}, 'CREATED', ?)",
-                (*fields.values(), now),
-            )
             sql.execute(
-                "INSERT INTO events (job, at, state) VALUES (?, ?, 'CREATED')", (cursor.lastrowid, now)
+                f"INSERT INTO jobs ({names}, environ, state, created) VALUES ({marks}, ?, 'CREATED', ?)",
+                (*fields.values(), environ, now),
             )
             if dispatcher is not None:
                 sql.execute(
@@ -118,10 +113,12 @@ class Journal:
     def history(self, job: str) -> list[tuple[float, JobState, str]]:
         """Each change of a job's state: when (seconds since the epoch), to what, why."""
         with self._connection.read() as sql:
+            record = self.job(job)
             rows = sql.execute(
-                "SELECT at, state, reason FROM events WHERE job = ? ORDER BY seq", (self.job(job).seq,)
+                "SELECT at, state, reason FROM events WHERE job = ? ORDER BY number", (record.seq,)
             ).fetchall()
-        return [(at, JobState(state), reason) for at, state, reason in rows]
+        created = (record.created, JobState.CREATED, "")
+        return [created, *((at, JobState(state), reason) for at, state, reason in rows)]
 
     def dispatcher_of(self, name: str) -> tuple[str, str] | None:
         """Executable and host of a dispatcher, as its submitters wrote them down."""
@@ -204,24 +201,24 @@ class Journal:
         ).rowcount
         if changed and change.news:
             sql.execute(
-                "INSERT INTO events (job, at, state, reason) VALUES (?, ?, ?, ?)",
+                "INSERT INTO events SELECT ?1, 1 + count(*), ?2, ?3, ?4 FROM events WHERE job = ?1",
                 (change.seq, change.at, change.state.value, change.reason),
             )
         return changed == 1
 
     def drop_environs(self, names: Iterable[str]) -> None:
-        """Remove the files of environment variables that no live job needs.
-
-        Under the writers' lock, as is the submitter's look whether its file is still there.
-        """
+        """Blank the files of those environment variables that no live job needs."""
         with self._connection.read() as sql:
             idle = [name for name in names if self._idle(sql, name)]
         if idle:
             with self._connection.write(durable=False) as sql:
                 for name in idle:
                     if self._idle(sql, name):
-                        with suppress(FileNotFoundError):
-                            os.unlink(os.path.join(self.place.environments, name))
+                        self._environs.forget(name)
+
+    def drop_all_environs(self) -> None:
+        """The same, of all that there are."""
+        self.drop_environs(self._environs.held())
 
     @staticmethod
     def _idle(sql: sqlite3.Connection, environ: str) -> bool:
@@ -234,6 +231,11 @@ class Journal:
         """Bound the size of the log.  Called by the dispatcher when it has a moment."""
         with suppress(OSError):
             self._connection.checkpoint()
+
+    def reserve(self) -> None:
+        """Make room for the log.  Called by the dispatcher when it starts."""
+        with suppress(OSError):
+            self._connection.reserve()
 
     def vanished(self) -> bool:
         """Whether the state directory is no longer the one that was opened."""

@@ -19,6 +19,8 @@ _LIMITS = {
 _CHOKING = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE")
 """A low one of these can end a dispatcher, or keep it from writing."""
 
+_latest: tuple[dict[str, Any], str] = ({}, "")
+
 
 def mine() -> dict[str, Any]:
     """Those of this process, for JSON."""
@@ -33,7 +35,11 @@ def mine() -> dict[str, Any]:
 
 def text() -> str:
     """The same as a text: equal bounds have equal texts."""
-    return json.dumps(mine(), separators=(",", ":"))
+    global _latest
+    found, latest = mine(), _latest
+    if found != latest[0]:
+        latest = _latest = found, json.dumps(found, separators=(",", ":"))
+    return latest[1]
 
 
 def put_on(bounds: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 Row = list[Any]
 
+_latest: tuple[list[Any] | None, str] = (None, "")
+
 
 def mine() -> list[Row]:
     """Those of this process, for JSON; a filter for a class that is not built in is left out."""
@@ -25,7 +27,12 @@ def mine() -> list[Row]:
 
 def text() -> str:
     """The same as a text: equal filters have equal texts."""
-    return json.dumps(mine(), separators=(",", ":"))
+    global _latest
+    latest = _latest
+    if warnings.filters != latest[0]:
+        found = json.dumps(mine(), separators=(",", ":"))
+        latest = _latest = [*warnings.filters], found
+    return latest[1]
 
 
 def _text(pattern: Any) -> str:

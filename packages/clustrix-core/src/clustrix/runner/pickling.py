@@ -106,7 +106,7 @@ def resolve_class(identity: str, module: str, qualname: str, by_value: bytes) ->
     return found if isinstance(found, type) else pickle.loads(by_value)
 
 
-def dump(obj: Any, subject: str, pickler: type[Pickler] = Pickler) -> Pickled:
+def dump(obj: Any, subject: str, pickler: Callable[..., Pickler] = Pickler) -> Pickled:
     """Pickle ``obj``; ``subject`` is what an error calls it ("argument 'model'").
 
     Raises Unpicklable with the path to the culprit.

@@ -16,7 +16,7 @@ from contextlib import suppress
 from io import TextIOWrapper
 from typing import Any, NamedTuple, NoReturn
 
-from clustrix.runner import bounds, filters, layout, modules, processes
+from clustrix.runner import bounds, filters, layout, modules, processes, variables
 from clustrix.runner.frames import BlobRef, Damaged, digest_of, packed, unpack
 from clustrix.runner.messages import Decoder, encode
 from clustrix.runner.pickling import PROTOCOL, load
@@ -144,8 +144,7 @@ class Environment:
         self._failed = None
         self._now = (order.environ, order.cores)
         try:
-            with open(order.environ, encoding="utf-8", errors="surrogateescape") as file:
-                variables: dict[str, str] = json.load(file)
+            read = variables.read(order.environ)
         except (OSError, ValueError) as error:
             self._now = ("", 0)
             self._failed = SetupFailed(
@@ -153,9 +152,9 @@ class Environment:
             )
             return
         # What the user set for OpenMP is meant for its kin too.
-        threads = variables.get("OMP_NUM_THREADS", str(order.cores))
+        threads = read.get("OMP_NUM_THREADS", str(order.cores))
         os.environ.clear()
-        os.environ.update({**dict.fromkeys(THREAD_VARIABLES, threads), **variables})
+        os.environ.update({**dict.fromkeys(THREAD_VARIABLES, threads), **read})
 
     def check(self, order: Order) -> None:
         """In the runner: raises SetupFailed if there is no environment for the job."""

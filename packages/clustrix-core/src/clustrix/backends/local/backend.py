@@ -129,7 +129,7 @@ class LocalBackend:
         names = [name for name in os.listdir(self._place.live) if name not in self._runs]
         for job in self._journal.finished_among(names):
             self._supervisor.tidy(job)
-        self._journal.drop_environs(os.listdir(self._place.environments))
+        self._journal.drop_all_environs()
 
     def abandon(self) -> None:
         """The state directory is gone: nobody can ever have these results."""

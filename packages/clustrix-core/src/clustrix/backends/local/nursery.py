@@ -7,7 +7,6 @@ have them): library paths, locale, Python's own.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import socket
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from clustrix.runner import variables
 from clustrix.runner.messages import Decoder, Outbox, encode
 from clustrix.runner.setup import Order
 
@@ -204,7 +204,6 @@ class Nursery:
 
 def read_environ(path: str) -> dict[str, str]:
     """A submitter's environment variables; empty if the file is gone (the runner says so in the job's name)."""
-    found: dict[str, Any] = {}
-    with suppress(OSError, ValueError), open(path, encoding="utf-8", errors="surrogateescape") as file:
-        found = json.load(file)
-    return found
+    with suppress(OSError, ValueError):
+        return variables.read(path)
+    return {}

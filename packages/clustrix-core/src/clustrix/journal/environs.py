@@ -1,0 +1,121 @@
+"""The submitters' environment variables: a 0600 file for all jobs that share them, blanked when the last of them has ended.
+
+A file has a fixed size, is made once, and is then written over in place: to have a *new* file on disk means to wait for
+the file system's own log, which takes ten times as long as a submission may.
+
+A file begins with a line of its own, the token, new whenever it is filled; a blank one is all zeros.  ``FILE.TOKEN`` names
+what a job needs.  Files are filled and blanked under the writers' lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from clustrix.errors import storage_error
+from clustrix.runner.frames import Buffer, write_all
+
+_BLOCK_BYTES = 16384
+_TOKEN_BYTES = 32
+_MOST_BLANKS = 4
+
+
+class Environs:
+    """One process's view of the files in ``folder``."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._seen: Any = None
+        """The variables when they were last looked at."""
+        self._name = ""
+        """What holds them, as far as this process knows."""
+
+    def put(self) -> str:
+        """Have this process's environment variables, as they are now, on disk; returns the name for them.
+
+        Called under the writers' lock.  Raises an error below JournalError.
+        """
+        with self._lock:
+            now = _variables()
+            if now != self._seen:
+                self._seen, self._name = dict(now), ""
+            try:
+                # Their jobs may have ended since, and the file with them.
+                if not self._name or self._held_by(self._name.partition(".")[0]) != self._name:
+                    self._name = self._fill()
+            except OSError as error:
+                self._name = ""
+                raise storage_error(self._folder, error) from error
+            return self._name
+
+    def _fill(self) -> str:
+        token = uuid.uuid4().hex
+        data = f"{token}\n{json.dumps(dict(os.environ))}".encode()
+        for name in self._blanks():
+            if os.stat(self._path(name)).st_size >= len(data):
+                _write(self._path(name), [data])
+                return f"{name}.{token}"
+        name = token[:12]
+        try:
+            _write(self._path(name), [data, bytes(-len(data) % _BLOCK_BYTES)], new=True)
+        except OSError:
+            with suppress(FileNotFoundError):
+                os.unlink(self._path(name))
+            raise
+        return f"{name}.{token}"
+
+    def held(self) -> list[str]:
+        """The names of all that is in the files."""
+        return [name for file in os.listdir(self._folder) if (name := self._held_by(file))]
+
+    def forget(self, name: str) -> None:
+        """Blank the file that holds this, if it does.  Called under the writers' lock."""
+        file = name.partition(".")[0]
+        if self._held_by(file) != name:
+            return
+        path = self._path(file)
+        if len(self._blanks()) < _MOST_BLANKS:
+            _write(path, [bytes(os.stat(path).st_size)])
+        else:
+            os.unlink(path)
+
+    def _blanks(self) -> list[str]:
+        return [file for file in os.listdir(self._folder) if self._held_by(file) == ""]
+
+    def _held_by(self, file: str) -> str | None:
+        """What a file holds: empty if it is blank, None if it is not there."""
+        try:
+            fd = os.open(self._path(file), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            token = os.read(fd, _TOKEN_BYTES).strip(b"\0")
+        finally:
+            os.close(fd)
+        return f"{file}.{token.decode('ascii', 'replace')}" if token else ""
+
+    def _path(self, file: str) -> str:
+        return os.path.join(self._folder, file)
+
+
+def _variables() -> Any:
+    # A copy of os.environ decodes each variable anew: a tenth of what a submission may take.
+    return getattr(os.environ, "_data", None) or dict(os.environ)
+
+
+def _write(path: str, parts: Sequence[Buffer], new: bool = False) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
+    try:
+        write_all(fd, parts)
+        (os.fsync if new else _sync_data)(fd)
+    finally:
+        os.close(fd)
+
+
+_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
