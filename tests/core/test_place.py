@@ -14,7 +14,7 @@ import pytest
 from clustrix.journal import Journal, NewJob, Place
 from clustrix.journal.place import file_system_of, on_network
 
-JOB = NewJob("A", "f", "call", "d1", "local", 1, None, None, "{}", b"", "env")
+JOB = NewJob("A", "f", "call", "d1", "local", 1, None, None, "{}", b"")
 
 MOUNTS = r"""
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
@@ -65,14 +65,15 @@ def test_system_without_mounts_is_taken_for_local() -> None:
 def test_network_file_system_gets_a_rollback_journal(tmp_path: Path) -> None:
     """There a write-ahead log's shared memory does not work: a journal that moved there is changed, and back again."""
     place = Place(str(tmp_path))
+    Path(place.environments).mkdir()
     with closing(Journal(place)) as journal:
-        journal.submit(JOB, lambda: None)
+        journal.submit(JOB)
     assert _journal_mode(place) == "wal"
     script = f"""
 import os
 from clustrix.journal import Journal, NewJob, Place
 journal = Journal(Place({place.root!r}))
-journal.submit(NewJob(*{tuple(JOB._replace(id="B"))!r}), lambda: None)
+journal.submit(NewJob(*{tuple(JOB._replace(id="B"))!r}))
 print([record.id for record in journal.live('d1')], os.path.exists({place.database + "-wal"!r}))
 """
     assert _run_on_nfs(script, place, tmp_path) == "['A', 'B'] False\n"

@@ -131,7 +131,7 @@ time.sleep(0.5)
 
 
 def test_nothing_of_a_finished_job_is_left(home: Home) -> None:
-    """A finished job that printed nothing leaves a row in the journal, and no file."""
+    """A finished job that printed nothing leaves a row in the journal, and empty files for the next."""
     home.run("""
 @cluster
 def work(n):
@@ -142,7 +142,12 @@ def work(n):
     live = home.state / "live"
     kept = home.state / "kept"
     environments = home.state / "environments"
-    assert until(lambda: not any((*live.iterdir(), *kept.iterdir(), *environments.iterdir())))
+    assert until(lambda: not any((*live.iterdir(), *kept.iterdir())))
+    assert until(lambda: not any(any(file.read_bytes()) for file in environments.iterdir()))
+    free = list((home.state / "ready").glob("free-*"))
+    assert 0 < len(free) <= 16
+    left = [path.name for folder in free for path in folder.iterdir() if path.stat().st_size]
+    assert set(left) <= {"claim"}
 
 
 def test_handle_made_before_a_fork(home: Home) -> None:

@@ -29,6 +29,8 @@ _FULL_BACKSTOP_PAGES = 20_000
 _LOG_BYTES = 4 << 20
 """What is written between two emptyings."""
 _RESERVE_BYTES = 1 << 20
+_PLENTY_BYTES = 256 << 20
+"""A disk with less room than this has better use for it."""
 
 
 class Connection:
@@ -108,7 +110,8 @@ class Connection:
 
         SQLite takes what is behind its last frame for nothing, whatever is there.
         """
-        if self._networked:
+        disk = os.statvfs(self.path)
+        if self._networked or disk.f_bavail * disk.f_frsize < _PLENTY_BYTES:
             return
         log = os.open(self.path + "-wal", os.O_WRONLY | os.O_CLOEXEC)
         try:

@@ -70,6 +70,11 @@ class Place(NamedTuple):
         return os.path.join(self.root, "live")
 
     @property
+    def ready(self) -> str:
+        """Folders for calls that are to come."""
+        return os.path.join(self.root, "ready")
+
+    @property
     def kept(self) -> str:
         """What finished jobs leave: logs, large results, the results of maps."""
         return os.path.join(self.root, "kept")
@@ -97,7 +102,8 @@ def state_place() -> Place:
             "the state directory", f"cannot be told ({error})", "Set XDG_STATE_HOME."
         ) from error
     place = Place(root)
-    for folder in (root, place.blobs, place.environments, place.live, place.kept, place.dispatchers):
+    folders = place.blobs, place.environments, place.live, place.ready, place.kept, place.dispatchers
+    for folder in (root, *folders):
         _private(folder)
     return place
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 
-from clustrix.runner import claim, layout, outcome, setup
+from clustrix.runner import folders, layout, outcome, setup
 from clustrix.runner.faults import point
 from clustrix.runner.frames import Buffer, Damaged, write_all
 
@@ -15,7 +14,9 @@ FSYNC_BYTES = 65536
 the journal's commit."""
 
 
-def run(order: setup.Order, bundle: setup.Bundle | Damaged, notifier: setup.Notifier) -> int:
+def run(
+    order: setup.Order, bundle: setup.Bundle | Damaged, notifier: setup.Notifier, folder: folders.Folder
+) -> int:
     """Run the job; returns the exit code of the process."""
     try:
         setup.environment.check(order)
@@ -23,13 +24,13 @@ def run(order: setup.Order, bundle: setup.Bundle | Damaged, notifier: setup.Noti
     except setup.SetupFailed as error:
         failed = str(error)
     point("runner.before-claim")
-    if not claim.take(order.file(layout.CLAIM)):
+    if not folder.claim(order.folder):
         return layout.EX_CLAIMED
     point("runner.after-claim")
     parts = outcome.of_setup(failed) if failed else _outcome(order, bundle)
     point("runner.before-commit")
     try:
-        commit(order.file(layout.RESULT), parts)
+        commit(order, parts)
     except OSError as error:
         setup.complain(f"the result could not be written: {error}")
         return layout.EX_STORE
@@ -63,10 +64,10 @@ def load_arguments(bundle: setup.Bundle) -> tuple[Sequence[object], dict[str, ob
     return args, {name: bundle.load(numbers) for name, numbers in bundle.meta["keyword"].items()}
 
 
-def commit(path: str, parts: Sequence[Buffer]) -> None:
+def commit(order: setup.Order, parts: Sequence[Buffer]) -> None:
     """Write aside, then rename: a reader sees all of it or nothing."""
-    aside = f"{path}.{os.getpid()}.{time.monotonic_ns():x}"
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    aside = order.file(layout.ASIDE)
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         write_all(fd, parts)
         if sum(len(part) for part in parts) > FSYNC_BYTES:
@@ -76,4 +77,4 @@ def commit(path: str, parts: Sequence[Buffer]) -> None:
         raise
     finally:
         os.close(fd)
-    os.rename(aside, path)
+    os.rename(aside, order.file(layout.RESULT))

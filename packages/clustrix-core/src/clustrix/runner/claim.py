@@ -1,7 +1,7 @@
 """The exclusive claim that makes one run of one submission.
 
-A claim is a symbolic link whose target says who holds it: made in one step, with its content, and only if
-it is not there yet.  It stays when its holder dies.
+A claim is a file that says who holds it.  It comes into being in one step, with its content, and only if it is not there yet: a
+call's with its folder (``clustrix.runner.folders``), that of a map's worker as a link.  It stays when its holder dies.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import time
 from typing import NamedTuple
 
 from clustrix.runner import processes
+
+_BYTES = 128
+"""Of a call's claim, which is written over an older one."""
 
 
 class Holder(NamedTuple):
@@ -31,6 +34,10 @@ class Holder(NamedTuple):
         return self.boot != processes.boot_id()
 
 
+_NOBODY = Holder(0, "", "-", 0.0)
+"""Whose name the disk has lost, in a power failure."""
+
+
 def myself() -> Holder:
     """This process, as a claim names it."""
     pid = os.getpid()
@@ -38,20 +45,36 @@ def myself() -> Holder:
     return Holder(pid, process.start if process else "", processes.boot_id(), time.monotonic())
 
 
+def encoded(holder: Holder) -> bytes:
+    """The content of a claim."""
+    return "|".join(map(str, holder)).encode().ljust(_BYTES)
+
+
 def take(path: str) -> bool:
     """Claim ``path`` for this process; False when somebody was first."""
     holder = myself()
+    aside = f"{path}.{holder.pid}"
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.symlink("|".join(map(str, holder)), path)
+        os.write(fd, encoded(holder))
+        os.link(aside, path)
     except FileExistsError:
         return False
+    finally:
+        os.close(fd)
+        os.unlink(aside)
     return True
 
 
 def read(path: str) -> Holder | None:
     """Who holds ``path``, or None when nobody does."""
     try:
-        pid, start, boot, since = os.readlink(path).split("|")
+        with open(path, "rb") as file:
+            text = file.read().decode("ascii", "replace")
     except FileNotFoundError:
         return None
-    return Holder(int(pid), start, boot, float(since))
+    try:
+        pid, start, boot, since = text.split("|")
+        return Holder(int(pid), start, boot, float(since))
+    except ValueError:
+        return _NOBODY

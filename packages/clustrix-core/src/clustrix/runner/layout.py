@@ -4,9 +4,13 @@ CLAIM = "claim"
 OUTPUT = "out"
 ERRORS = "err"
 RESULT = "result"
+ASIDE = "aside"
+"""Where a call writes its result until it is whole."""
 EXIT_STATUS = "exit"
 """Written by the warm parent when a runner ended without a result: its wait status."""
 
+WORKER = "worker-"
+"""Followed by the number of a map's worker: its claim."""
 MAP_CLAIMS = "claims"
 MAP_MARKS = "marks"
 MAP_RESULTS = "results-"
@@ -19,7 +23,7 @@ EX_STORE = 74
 
 
 def worker_claim(worker: int) -> str:
-    return f"worker-{worker}"
+    return f"{WORKER}{worker}"
 
 
 def worker_results(worker: int) -> str:

@@ -249,6 +249,7 @@ def run(order: setup.Order, found: setup.Bundle | Damaged, notifier: setup.Notif
     """Run a worker to the end of the map; returns the exit code of the process."""
     if not claim.take(order.file(layout.worker_claim(order.worker))):
         return layout.EX_CLAIMED
+    setup.print_into(order)
     try:
         setup.environment.check(order)
         setup.take_place(order)

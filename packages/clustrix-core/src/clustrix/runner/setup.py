@@ -7,6 +7,7 @@ import json
 import mmap
 import os
 import pickle
+import select
 import signal
 import socket
 import sys
@@ -83,7 +84,8 @@ def become_runner() -> None:
 
 def await_order(line: socket.socket) -> tuple[Order, Bundle | Damaged] | None:
     """Wait to be given a job; None when there will be none."""
-    rehearse()
+    if not select.select([line], [], [], 0)[0]:
+        rehearse()
     with line:
         decoder = Decoder()
         while data := line.recv(1 << 14):
@@ -100,19 +102,15 @@ def rehearse() -> None:
     _, pieces = unpack(packed({"python": sys.version_info[:2]}, [pickle.dumps(None, PROTOCOL)]))
     decoder.feed(encode({}))
     load([piece for piece in pieces if not isinstance(piece, BlobRef)])
-    processes.lookup(os.getpid())
 
 
-def become_job(order: Order) -> None:
-    """Standard files, interruptions.  Uses nothing of the user's."""
-    with suppress(FileExistsError):
-        os.mkdir(order.folder, 0o700)
+def print_into(order: Order) -> None:
+    """Have the standard files in a folder that several processes share."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     for target, name in ((1, layout.OUTPUT), (2, layout.ERRORS)):
         fd = os.open(order.file(name), flags, 0o600)
         os.dup2(fd, target)
         os.close(fd)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def open_standard_files() -> None:

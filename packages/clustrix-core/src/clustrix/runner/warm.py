@@ -1,6 +1,6 @@
 """The warm parent: a small single-threaded process from which runners are forked in a millisecond.
 
-``python -m clustrix.runner.warm EVENTS_FD MASTER MODULE [COMMAND ...]`` reads orders from its standard input, a socket, and answers
+``python -m clustrix.runner.warm EVENTS_FD MASTER MODULE READY [COMMAND ...]`` reads orders from its standard input, a socket, and answers
 there with what it started and what ended.  MASTER, the dispatcher's pid, tells its command line from those of other
 warm parents; MODULE is imported once for all runners.  When the dispatcher is gone without a farewell, it starts COMMAND (a new
 dispatcher), waits for the runners it has, and leaves.
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from clustrix.runner import call, layout, maps, processes, setup
+from clustrix.runner import call, folders, layout, maps, processes, setup
 from clustrix.runner.frames import Damaged
 from clustrix.runner.messages import Decoder, encode
 
@@ -45,13 +45,18 @@ class WarmParent:
     When it has nothing else to do it forks one ahead, which then waits for its order: the next job need not wait for a fork.
     """
 
-    def __init__(self, control: socket.socket, events: socket.socket, successor: list[str]) -> None:
+    def __init__(
+        self, control: socket.socket, events: socket.socket, ready: str, successor: list[str]
+    ) -> None:
+        """``ready``: see ``clustrix.runner.folders``."""
+        self._ready = ready
         self._control = control
         self._events = events
         self._successor = successor
         self._environ = dict(os.environ)
         """As it was at the start, before a submitter's was put on."""
-        self._folders: dict[int, str] = {}
+        self._runners: dict[int, tuple[str, str]] = {}
+        """Start time and folder of each, by pid."""
         self._spare: Spare | None = None
         self._latest: tuple[setup.Order, bytes] | None = None
         """The latest order and its payload, until they have been looked at."""
@@ -77,7 +82,7 @@ class WarmParent:
         selector.register(self._control, selectors.EVENT_READ)
         selector.register(self._wakeup, selectors.EVENT_READ)
         connected = True
-        while connected or self._folders or time.monotonic() < self._heir_until:
+        while connected or self._runners or time.monotonic() < self._heir_until:
             lacks = connected and self._spare is None
             ready = selector.select(0 if lacks else self._patience())
             if lacks and not ready:
@@ -118,7 +123,7 @@ class WarmParent:
             return
         order = setup.Order(**message["order"])
         pid, start = self._use_spare(order, payload) or self._fork(order, payload)
-        self._folders[pid] = order.folder
+        self._runners[pid] = start, order.folder
         self._latest = order, payload
         self._tell({"op": "started", "job": order.job, "worker": order.worker, "pid": pid, "start": start})
 
@@ -175,13 +180,7 @@ class WarmParent:
             self._control.close()
             self._wakeup.close()
             self._wakeup_write.close()
-            found = get_order()
-            if found is None:
-                os._exit(0)
-            order, bundle = found
-            setup.become_job(order)
-            notifier = setup.Notifier(self._events, order.job)
-            code = (maps if order.kind == "map" else call).run(order, bundle, notifier)
+            code = self._work(get_order)
             atexit._run_exitfuncs()
             sys.stdout.flush()
             sys.stderr.flush()
@@ -189,6 +188,20 @@ class WarmParent:
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(code)
+
+    def _work(self, get_order: Callable[[], tuple[setup.Order, setup.Bundle | Damaged] | None]) -> int:
+        folder = folders.Folder(self._ready)
+        found = get_order()
+        if found is None:
+            folder.give_back()
+            return 0
+        order, bundle = found
+        notifier = setup.Notifier(self._events, order.job)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if order.kind == "map":
+            folder.give_back()
+            return maps.run(order, bundle, notifier)
+        return call.run(order, bundle, notifier, folder)
 
     def _reap(self) -> None:
         ended = False
@@ -206,10 +219,13 @@ class WarmParent:
                     self._start_successor()
             if self._spare is not None and pid == self._spare.pid:
                 self._spare.line.close()
+                folders.discard(self._ready, pid, self._spare.start)
                 self._spare = None
-            folder = self._folders.pop(pid, None)
-            if folder is None:
+            start, folder = self._runners.pop(pid, ("", ""))
+            if not folder:
                 continue
+            if status != 0:
+                folders.discard(self._ready, pid, start)
             self._keep_status(folder, pid, status)
             self._tell({"op": "exited", "pid": pid, "status": status, "peak": usage.ru_maxrss * 1024})
         if ended:
@@ -229,7 +245,7 @@ class WarmParent:
         """Kill what ended runners have left: their descendants came to this process, which reaps for them."""
         deadline = time.monotonic() + _LINGER_SECONDS
         while time.monotonic() < deadline:
-            known = {*self._folders, self._heir, self._spare.pid if self._spare else 0}
+            known = {*self._runners, self._heir, self._spare.pid if self._spare else 0}
             strangers = [pid for pid in processes.own_children() if pid not in known]
             orphans = [pid for pid in strangers if not processes.others_service(pid)]
             for pid in orphans:
@@ -274,7 +290,7 @@ def main() -> None:
     os.dup2(null, 0)
     os.close(null)
     prepare(sys.argv[3])
-    WarmParent(control, events, sys.argv[4:]).serve()
+    WarmParent(control, events, sys.argv[4], sys.argv[5:]).serve()
     os._exit(0)  # nothing is left to be tidied up that the kernel does not
 
 

@@ -129,6 +129,7 @@ class LocalBackend:
         names = [name for name in os.listdir(self._place.live) if name not in self._runs]
         for job in self._journal.finished_among(names):
             self._supervisor.tidy(job)
+        self._supervisor.sweep()
         self._journal.drop_all_environs()
 
     def abandon(self) -> None:

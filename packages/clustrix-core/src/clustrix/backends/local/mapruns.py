@@ -51,10 +51,11 @@ class MapRun(Run):
         """Workers that have begun, dead or alive, by number."""
         found = []
         for name in os.listdir(self.folder):
-            if name.startswith("worker-"):
+            number = name.removeprefix(layout.WORKER)
+            if number != name and number.isdigit():
                 holder = claim.read(self.file(name))
                 if holder is not None:
-                    found.append((int(name.removeprefix("worker-")), holder))
+                    found.append((int(number), holder))
         return sorted(found)
 
     def refuse(self, worker: int) -> bool:

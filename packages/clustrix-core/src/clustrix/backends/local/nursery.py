@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 from clustrix.runner import variables
 from clustrix.runner.messages import Decoder, Outbox, encode
@@ -44,7 +44,7 @@ class Listener(Protocol):
 class _WarmParent:
     """This side of one warm parent."""
 
-    def __init__(self, nursery: Nursery, key: StartKey, successor: list[str], log: str) -> None:
+    def __init__(self, nursery: Nursery, key: StartKey, ready: str, successor: list[str], log: str) -> None:
         self._nursery = nursery
         self.key = key
         self.pids: set[int] = set()
@@ -67,6 +67,7 @@ class _WarmParent:
                 str(their_events.fileno()),
                 str(os.getpid()),
                 _PRELOADED,
+                ready,
                 *successor,
             ],
             stdin=theirs.fileno(),
@@ -137,12 +138,14 @@ class Nursery:
         self,
         loop: asyncio.AbstractEventLoop,
         listener: Listener,
+        ready: str,
         successor: list[str],
         log: str,
         on_lost: Callable[..., None],
     ) -> None:
         self.loop = loop
         self.listener = listener
+        self._ready = ready
         self._successor = successor
         self._log = log
         self._on_lost = on_lost
@@ -157,7 +160,7 @@ class Nursery:
         if parent is None:
             if len(self._parents) >= _MOST_PARENTS:
                 self._retire_one()
-            parent = self._parents[key] = _WarmParent(self, key, self._successor, self._log)
+            parent = self._parents[key] = _WarmParent(self, key, self._ready, self._successor, self._log)
         return parent
 
     def start(self, order: Order, payload: bytes, environ: dict[str, str]) -> None:

@@ -57,7 +57,7 @@ class Supervisor:
         self._by_pid: dict[int, tuple[Run, Runner]] = {}
         self._timers: set[asyncio.TimerHandle] = set()
         self._tidier = Tidier(place, loop)
-        self._nursery = Nursery(loop, self, successor, log, self._nursery_lost)
+        self._nursery = Nursery(loop, self, place.ready, successor, log, self._nursery_lost)
         self._orphans = Orphans(loop, self.later, self._ended)
         self._limits = Limits(loop, lambda: list(self.runs.values()), self._end)
         self._nursery.warm_up(dict(os.environ))
@@ -113,6 +113,10 @@ class Supervisor:
     def tidy(self, job: str) -> None:
         """Put away the folder of a job that has ended."""
         self._tidier.tidy(job)
+
+    def sweep(self) -> None:
+        """Put away what nobody will use."""
+        self._tidier.sweep()
 
     def abandon(self) -> None:
         """The state directory is gone: nobody can ever have these results."""

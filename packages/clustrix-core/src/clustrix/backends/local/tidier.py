@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from clustrix.backends.local.runs import INLINE_RESULT_BYTES
 from clustrix.journal import Place
-from clustrix.runner import layout
+from clustrix.runner import folders, layout
 
 _PAUSE_SECONDS = 0.05
 """Each turn of the thread costs the event loop one of its own: many jobs, one turn."""
@@ -46,17 +46,17 @@ class Tidier:
             self.tidy(job)
 
     def tidy(self, job: str) -> None:
-        """Move a finished job's folder from the live ones to the kept ones, or remove it."""
+        """Move a finished job's folder from the live ones to the kept ones, or to those for the next, or remove it."""
         folder = os.path.join(self._place.live, job)
-        kept = False
         try:
-            for name in os.listdir(folder):
-                path = os.path.join(folder, name)
-                if _wanted(path, name):
-                    kept = True
-                else:
+            paths = [os.path.join(folder, name) for name in os.listdir(folder)]
+            wanted = list(filter(_wanted, paths))
+            if not wanted and folders.reuse(folder, self._place.ready):
+                return
+            for path in paths:
+                if path not in wanted:
                     os.unlink(path)
-            if kept:
+            if wanted:
                 os.rename(folder, os.path.join(self._place.kept, job))
             else:
                 os.rmdir(folder)
@@ -64,6 +64,10 @@ class Tidier:
             return
         except OSError as error:  # it is only tidying: the next dispatcher tries again
             log.warning("job %s: its folder could not be tidied: %s", job, error)
+
+    def sweep(self) -> None:
+        """Put away what killed processes had made ready."""
+        folders.sweep(self._place.ready)
 
     def close(self) -> None:
         """Finish what was asked for."""
@@ -73,7 +77,8 @@ class Tidier:
         self._thread.shutdown()
 
 
-def _wanted(path: str, name: str) -> bool:
+def _wanted(path: str) -> bool:
+    name = os.path.basename(path)
     if name == layout.RESULT:
         return os.path.getsize(path) > INLINE_RESULT_BYTES
     printed = name in (layout.OUTPUT, layout.ERRORS)

@@ -1,0 +1,141 @@
+"""The folder of a call: made, with its files, before the call is known, and taken for it by one rename, which is the claim.
+
+To make files, and to remove them again, is what costs most where jobs are small: the folder of a job that has left nothing
+is used again.  Below the folder *ready* are
+
+* ``free-...``: for whoever renames it first,
+* ``PID-START``: of a process that waits for its call,
+* ``back-...``: on its way back from a job.
+
+All but the first are worth nothing when their process is gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import time
+from contextlib import suppress
+
+from clustrix.runner import claim, layout, processes
+
+_FREE = "free-"
+_BACK = "back-"
+_MOST_FREE = 16
+_FILES = {layout.CLAIM, layout.OUTPUT, layout.ERRORS, layout.RESULT, layout.ASIDE}
+
+
+class Folder:
+    """One that waits for a call.  Its process's standard files are in it."""
+
+    def __init__(self, root: str) -> None:
+        """Raises OSError when there is no room, or no such place any more."""
+        self._root = root
+        self._holder = claim.myself()
+        self._path = _path_of(root, self._holder.pid, self._holder.start)
+        if not any(self._take(name) for name in os.listdir(root) if name.startswith(_FREE)):
+            os.mkdir(self._path, 0o700)
+        self._files = [self._open(name) for name in (layout.OUTPUT, layout.ERRORS, layout.CLAIM)]
+
+    def _take(self, name: str) -> bool:
+        try:
+            os.rename(os.path.join(self._root, name), self._path)
+        except FileNotFoundError:  # another was first
+            return False
+        return True
+
+    def _open(self, name: str) -> int:
+        append = 0 if name == layout.CLAIM else os.O_APPEND
+        return os.open(os.path.join(self._path, name), os.O_WRONLY | os.O_CREAT | append, 0o600)
+
+    def claim(self, path: str) -> bool:
+        """Make it the folder ``path``, of a call, and print into it; False when another process was first."""
+        output, errors, held = self._files
+        os.pwrite(held, claim.encoded(self._holder._replace(since=time.monotonic())), 0)
+        try:
+            os.rename(self._path, path)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            self.give_back()
+            return False
+        os.dup2(output, 1)
+        os.dup2(errors, 2)
+        self._close()
+        return True
+
+    def give_back(self) -> None:
+        """It is not needed."""
+        self._close()
+        with suppress(FileNotFoundError):
+            os.rename(self._path, os.path.join(self._root, _FREE + os.path.basename(self._path)))
+
+    def _close(self) -> None:
+        for fd in self._files:
+            os.close(fd)
+        self._files = []
+
+
+def discard(root: str, pid: int, start: str) -> None:
+    """Remove what a process has left that ended before it had its call, if it has left anything."""
+    _remove(_path_of(root, pid, start))
+
+
+def reuse(folder: str, root: str) -> bool:
+    """Put a finished job's folder back; False if it is better removed.
+
+    It is if it holds anything, or if anybody still has it open: a process of the job that has escaped, or who follows its logs.
+    """
+    names = set(os.listdir(folder))
+    if not names <= _FILES or len(os.listdir(root)) >= _MOST_FREE:
+        return False
+    back = os.path.join(root, _BACK + os.path.basename(folder))
+    os.rename(folder, back)  # from now on nobody can open its files by the job's name
+    if all(_is_unused(os.path.join(back, name)) for name in (layout.OUTPUT, layout.ERRORS)):
+        if layout.RESULT in names:
+            result = os.path.join(back, layout.RESULT)
+            os.truncate(result, 0)  # it shall not be taken for the next job's, whatever the disk loses
+            os.rename(result, os.path.join(back, layout.ASIDE))
+        os.rename(back, os.path.join(root, _FREE + os.path.basename(folder)))
+    else:
+        _remove(back)
+    return True
+
+
+def _is_unused(path: str) -> bool:
+    """Whether a file is empty, and nobody has it open: the kernel lends it for writing only then."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if os.fstat(fd).st_size:
+            return False
+        # Who opens it meanwhile has the holder told so; the usual signal for that would end this process.
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        return True
+    except (OSError, AttributeError):  # somebody has it; or not Linux, or a file system that cannot tell
+        return False
+    finally:
+        os.close(fd)
+
+
+def sweep(root: str) -> None:
+    """Remove what killed processes have left."""
+    for name in os.listdir(root):
+        pid, _, start = name.partition("-")
+        waits = pid.isdigit() and processes.alive(int(pid), start)
+        if not waits and not name.startswith(_FREE):
+            _remove(os.path.join(root, name))
+
+
+def _path_of(root: str, pid: int, start: str) -> str:
+    return os.path.join(root, f"{pid}-{start}")
+
+
+def _remove(folder: str) -> None:
+    """It holds only files; what another process is removing as well is no error."""
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
