@@ -136,7 +136,7 @@ class WarmParent:
         # Read here, where it costs a tenth; what an order can break is to be its own child, which tries again.
         with suppress(Exception):
             get_order()
-        pid = os.fork()
+        pid = _fork()
         if pid == 0:
             self._child(get_order)
         return pid, _start_of(pid)
@@ -150,7 +150,7 @@ class WarmParent:
                 sys.excepthook(*sys.exc_info())
         line, theirs = socket.socketpair()
         try:
-            pid = os.fork()
+            pid = _fork()
         except OSError:  # too many processes: an order will say so, if it still holds then
             line.close()
             theirs.close()
@@ -292,6 +292,12 @@ def main() -> None:
     prepare(sys.argv[3])
     WarmParent(control, events, sys.argv[4], sys.argv[5:]).serve()
     os._exit(0)  # nothing is left to be tidied up that the kernel does not
+
+
+def _fork() -> int:
+    # A child's first collection would go through all that this process has made, and copy each page of it.
+    gc.freeze()
+    return os.fork()
 
 
 def _start_of(pid: int) -> str:
