@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,10 +21,25 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whe
 
 @pytest.fixture
 def ready(tmp_path: Path) -> Path:
-    """Where folders are made ready; live ones are beside it."""
-    (tmp_path / "ready").mkdir()
+    """Where folders are made ready, by one warm parent; live ones are beside it."""
+    (tmp_path / "ready" / "free").mkdir(parents=True)
+    (tmp_path / "ready" / "warm-1").mkdir()
     (tmp_path / "live").mkdir()
     return tmp_path / "ready"
+
+
+def new(ready: Path) -> folders.Folder:
+    """A folder that waits for this process's call."""
+    return folders.Folder(str(ready / "warm-1"))
+
+
+def found(ready: Path) -> list[str]:
+    """All folders that are not live, relative to the place for them."""
+    return sorted(str(path.relative_to(ready)) for path in ready.rglob("*") if path.is_dir())
+
+
+NOTHING = ["free", "warm-1"]
+"""What is there when nothing is ready."""
 
 
 def in_child(work: Callable[[], object]) -> int:
@@ -45,7 +59,7 @@ def finished(ready: Path, name: str = "job", text: str = "") -> Path:
     path = ready.parent / "live" / name
 
     def work() -> bool:
-        done = folders.Folder(str(ready)).claim(str(path))
+        done = new(ready).claim(str(path))
         os.write(1, text.encode())
         (path / layout.RESULT).write_bytes(b"the result of an earlier job")
         return done
@@ -61,7 +75,7 @@ def test_one_of_many_gets_the_call(ready: Path) -> None:
         "import sys; from clustrix.runner import folders; folder = folders.Folder(sys.argv[1]); "
         "print(flush=True); input(); sys.exit(0 if folder.claim(sys.argv[2]) else 1)"
     )
-    command = [sys.executable, "-c", script, str(ready), str(job)]
+    command = [sys.executable, "-c", script, str(ready / "warm-1"), str(job)]
     crowd = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(20)]
     for process in crowd:
         assert process.stdout is not None
@@ -76,8 +90,8 @@ def test_one_of_many_gets_the_call(ready: Path) -> None:
     holder = claim.read(str(job / layout.CLAIM))
     assert holder is not None
     assert winners == [holder.pid]
-    assert len(os.listdir(ready)) == 19
-    assert all(name.startswith("free-") for name in os.listdir(ready))
+    assert len(os.listdir(ready / "free")) == 19
+    assert not os.listdir(ready / "warm-1")
 
 
 @LINUX
@@ -87,10 +101,10 @@ def test_folder_is_used_again_with_nothing_of_the_last_job_in_it(ready: Path) ->
     inodes = {path.name: path.stat().st_ino for path in first.iterdir()}
     assert folders.reuse(str(first), str(ready))
     assert not first.exists()
-    (free,) = ready.iterdir()
+    (free,) = (ready / "free").iterdir()
     assert {path.name for path in free.iterdir() if path.stat().st_size} == {layout.CLAIM}
     second = ready.parent / "live" / "second"
-    assert in_child(lambda: folders.Folder(str(ready)).claim(str(second))) == 1
+    assert in_child(lambda: new(ready).claim(str(second))) == 1
     assert {path.name for path in second.iterdir()} == {
         layout.CLAIM,
         layout.OUTPUT,
@@ -102,7 +116,7 @@ def test_folder_is_used_again_with_nothing_of_the_last_job_in_it(ready: Path) ->
     holder = claim.read(str(second / layout.CLAIM))
     assert holder is not None
     assert not holder.lives()
-    assert not list(ready.iterdir())
+    assert found(ready) == NOTHING
 
 
 @LINUX
@@ -113,40 +127,68 @@ def test_folder_that_is_still_open_is_not_used_again(ready: Path) -> None:
         with (job / layout.OUTPUT).open(mode):
             assert folders.reuse(str(job), str(ready))
         assert not job.exists()
-        assert not list(ready.iterdir())
+        assert found(ready) == NOTHING
 
 
 def test_folder_that_holds_something_is_not_used_again(ready: Path) -> None:
     """Output, an unknown file, or enough of them already."""
     printed = finished(ready, "printed", "hello")
     assert folders.reuse(str(printed), str(ready))
-    assert not list(ready.iterdir())
+    assert found(ready) == NOTHING
     more = finished(ready, "more")
     (more / "core").touch()
     assert not folders.reuse(str(more), str(ready))
     assert more.exists()
     for number in range(16):
-        (ready / f"free-{number}").mkdir()
+        (ready / "free" / str(number)).mkdir()
     (more / "core").unlink()
     assert not folders.reuse(str(more), str(ready))
 
 
-def test_what_killed_processes_have_left_is_swept(ready: Path) -> None:
-    """Of a process that waited, and of a dispatcher in the middle of putting one back; what others use stays."""
-    ours = folders.Folder(str(ready))
+def test_left_over_result_is_not_the_next_jobs(ready: Path) -> None:
+    """A runner was killed while it wrote a long one: a short one written over it would end in its bytes."""
+    job = finished(ready)
+    (job / layout.RESULT).rename(job / layout.ASIDE)
+    assert folders.reuse(str(job), str(ready))
+    assert all(not path.read_bytes() for path in ready.rglob(layout.ASIDE))
 
-    def die() -> None:
-        folders.Folder(str(ready))
-        os.kill(os.getpid(), signal.SIGKILL)
 
-    assert in_child(die) == -signal.SIGKILL
-    (ready / "back-job").mkdir()
-    (ready / "free-job").mkdir()
-    assert len(os.listdir(ready)) == 4
+def test_nobody_below_a_warm_parent_that_is_fenced_off_gets_a_call(ready: Path) -> None:
+    """It was ordered by a dispatcher that is gone; other warm parents are none of it."""
+    (ready / "other-1").mkdir()
+    late = ready.parent / "live" / "late"
+
+    def work() -> bool:
+        folder = new(ready)
+        folders.fence_off(str(ready / "warm"))
+        return folder.claim(str(late))
+
+    assert in_child(work) == 0
+    assert not late.exists()
+    assert found(ready) == ["free", "other-1"]
+    with pytest.raises(FileNotFoundError):
+        new(ready)
+
+
+def test_who_has_its_call_keeps_it(ready: Path) -> None:
+    """What a process began before its warm parent was fenced off is seen, and not begun again."""
+    early = finished(ready)
+    folders.fence_off(str(ready / "warm"))
+    assert claim.read(str(early / layout.CLAIM)) is not None
+    assert found(ready) == ["free"]
+
+
+def test_what_a_killed_dispatcher_was_doing_is_swept(ready: Path) -> None:
+    """In the middle of putting a folder back, and of fencing a warm parent off; what others use stays."""
+    ours = new(ready)
+    waiting = found(ready)
+    for name in ("back-job", "gone-warm-2/1-1", "free/2-2"):
+        (ready / name).mkdir(parents=True)
+        (ready / name / layout.OUTPUT).touch()
     folders.sweep(str(ready))
-    assert sorted(name.partition("-")[0] for name in os.listdir(ready)) == sorted([str(os.getpid()), "free"])
+    assert found(ready) == sorted([*waiting, "free/2-2"])
     ours.give_back()
-    assert len(os.listdir(ready)) == 2
+    assert len(os.listdir(ready / "free")) == 2
 
 
 @LINUX

@@ -69,7 +69,7 @@ def test_new_journal_is_private_and_current(tmp_path: Path, monkeypatch: pytest.
             modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in found}
     finally:
         os.umask(before)
-    folders = {"clustrix", "blobs", "environments", "live", "ready", "kept", "dispatchers"}
+    folders = {"clustrix", "blobs", "environments", "live", "ready", "free", "kept", "dispatchers"}
     (environment,) = os.listdir(place.environments)
     files = {"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock", environment}
     assert modes == {**dict.fromkeys(folders, 0o700), **dict.fromkeys(files, 0o600)}

@@ -41,6 +41,7 @@ class Home:
         return subprocess.Popen(
             [sys.executable, file.name],
             env={**self.environ, **environ},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -96,6 +97,16 @@ for job in {ids!r}:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         return True
+
+    def warm_parents(self) -> list[int]:
+        """The pids of the dispatcher's warm parents."""
+        dispatcher = self.dispatcher()
+        found = []
+        for pid in self.processes():
+            with suppress(OSError):
+                if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1] == str(dispatcher):
+                    found.append(pid)
+        return found
 
     def _is_ours(self, pid: int) -> bool:
         try:

@@ -144,7 +144,7 @@ def work(n):
     environments = home.state / "environments"
     assert until(lambda: not any((*live.iterdir(), *kept.iterdir())))
     assert until(lambda: not any(any(file.read_bytes()) for file in environments.iterdir()))
-    free = list((home.state / "ready").glob("free-*"))
+    free = list((home.state / "ready" / "free").iterdir())
     assert 0 < len(free) <= 16
     left = [path.name for folder in free for path in folder.iterdir() if path.stat().st_size]
     assert set(left) <= {"claim"}

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -103,6 +102,59 @@ def test_dispatcher_killed_while_the_submitter_waits(home: Home) -> None:
     assert process.returncode == 0, err + home.log()
     assert out.splitlines()[-1].split() == [str(n * n) for n in range(40)]
     assert home.runs() == {str(n): 1 for n in range(40)}
+
+
+LATE_ORDER = """
+@cluster
+def work(n):
+    count(n)
+    return n * n
+
+@cluster
+def first():
+    pass
+
+def wait(met):
+    end = time.monotonic() + 20
+    while not met() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert met()
+
+first()
+print("warm", flush=True)
+sys.stdin.readline()
+{submit}
+wait(job.running)
+print("ordered", flush=True)
+print(job.result(timeout=30))
+live = os.path.join(HOME, "clustrix", "live")
+wait(lambda: not os.listdir(live))
+print("over", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize(
+    ("submit", "result"), [("job = work.submit(7)", "49"), ("job = work.map([7])", "[49]")]
+)
+def test_late_order(home: Home, submit: str, result: str) -> None:
+    """A warm parent that was stopped gets to an order when its dispatcher is dead, and the job has been done by the next."""
+    process = home.start(LATE_ORDER.format(submit=submit))
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == "warm\n"
+    (warm,) = home.warm_parents()
+    os.kill(warm, signal.SIGSTOP)
+    print(file=process.stdin, flush=True)
+    assert process.stdout.readline() == "ordered\n"
+    assert home.kill_dispatcher()
+    assert process.stdout.readline() == f"{result}\n"
+    assert home.runs() == {"7": 1}
+    assert process.stdout.readline() == "over\n"
+    os.kill(warm, signal.SIGCONT)
+    assert until(lambda: warm not in home.processes(), 20)  # it has carried out its orders, and left
+    assert home.runs() == {"7": 1}
+    process.communicate(timeout=20)
 
 
 POINTS = [
@@ -217,6 +269,27 @@ print(failed, jobs.state)
     assert len(home.runs()) == (59 if point == "map.in-item" else 60)
 
 
+def test_dispatcher_killed_while_it_hands_on_what_a_dead_worker_had(home: Home) -> None:
+    """A worker dies with items that it has not begun; the dispatcher, when it has written down who gets them: all are run."""
+    flags = home.root / "worker", home.root / "dispatcher"
+    out = home.run(
+        """
+@cluster
+def work(n):
+    count(n)
+    time.sleep(0.005)
+    return n * n
+
+jobs = work.map(range(60))
+print(jobs.result(timeout=30) == [n * n for n in range(60)], jobs.state)
+""",
+        CLUSTRIX_FAULT=f"map.after-claim:3@{flags[0]},dispatcher.after-give@{flags[1]}",
+    )
+    assert all(flag.exists() for flag in flags), "a point was not passed"
+    assert out.strip() == "True SUCCEEDED"
+    assert home.runs() == {str(n): 1 for n in range(60)}
+
+
 def test_map_survives_dispatcher_kills(home: Home) -> None:
     """A map goes on over ten kills of the dispatcher; each item runs once."""
     process = home.start("""
@@ -245,10 +318,7 @@ def test_warm_parent_killed(home: Home) -> None:
     after = "print(*[job.result(timeout=60) for job in jobs], flush=True)"
     process = home.start(SUBMIT.format(number=12, seconds=0.2, after=after))
     assert until(lambda: len(home.runs()) >= 3)
-    dispatcher = home.dispatcher()
-    warm = [
-        pid for pid in home.processes() if Path(f"/proc/{pid}/stat").read_text().split()[3] == str(dispatcher)
-    ]
+    warm = home.warm_parents()
     assert warm
     for pid in warm:
         os.kill(pid, signal.SIGKILL)

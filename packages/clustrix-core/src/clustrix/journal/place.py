@@ -13,6 +13,7 @@ from typing import NamedTuple
 import platformdirs
 
 from clustrix.errors import JournalUnusable, storage_error
+from clustrix.runner.folders import FREE
 
 NETWORK_FILE_SYSTEMS = frozenset(
     [
@@ -71,7 +72,7 @@ class Place(NamedTuple):
 
     @property
     def ready(self) -> str:
-        """Folders for calls that are to come."""
+        """Folders for calls that are to come, see ``clustrix.runner.folders``."""
         return os.path.join(self.root, "ready")
 
     @property
@@ -102,7 +103,8 @@ def state_place() -> Place:
             "the state directory", f"cannot be told ({error})", "Set XDG_STATE_HOME."
         ) from error
     place = Place(root)
-    folders = place.blobs, place.environments, place.live, place.ready, place.kept, place.dispatchers
+    free = os.path.join(place.ready, FREE)
+    folders = place.blobs, place.environments, place.live, place.ready, free, place.kept, place.dispatchers
     for folder in (root, *folders):
         _private(folder)
     return place

@@ -1,7 +1,7 @@
 """The exclusive claim that makes one run of one submission.
 
-A claim is a file that says who holds it.  It comes into being in one step, with its content, and only if it is not there yet: a
-call's with its folder (``clustrix.runner.folders``), that of a map's worker as a link.  It stays when its holder dies.
+A claim is a file that says who holds it.  It comes into being in one step with the folder that it is in, and only if that is
+not there yet (``clustrix.runner.folders``).  It stays when its holder dies.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from clustrix.runner import processes
 
 _BYTES = 128
-"""Of a call's claim, which is written over an older one."""
+"""Of each, since one is written over an older one."""
 
 
 class Holder(NamedTuple):
@@ -50,24 +50,8 @@ def encoded(holder: Holder) -> bytes:
     return "|".join(map(str, holder)).encode().ljust(_BYTES)
 
 
-def take(path: str) -> bool:
-    """Claim ``path`` for this process; False when somebody was first."""
-    holder = myself()
-    aside = f"{path}.{holder.pid}"
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(fd, encoded(holder))
-        os.link(aside, path)
-    except FileExistsError:
-        return False
-    finally:
-        os.close(fd)
-        os.unlink(aside)
-    return True
-
-
 def read(path: str) -> Holder | None:
-    """Who holds ``path``, or None when nobody does."""
+    """Who holds the claim ``path``, or None when nobody does."""
     try:
         with open(path, "rb") as file:
             text = file.read().decode("ascii", "replace")

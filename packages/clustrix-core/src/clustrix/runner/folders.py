@@ -1,13 +1,14 @@
 """The folder of a call: made, with its files, before the call is known, and taken for it by one rename, which is the claim.
 
+A worker of a map takes one in the same way, for a folder within the map's.
+
 To make files, and to remove them again, is what costs most where jobs are small: the folder of a job that has left nothing
 is used again.  Below the folder *ready* are
 
-* ``free-...``: for whoever renames it first,
-* ``PID-START``: of a process that waits for its call,
-* ``back-...``: on its way back from a job.
-
-All but the first are worth nothing when their process is gone.
+* ``free/...``: for whoever renames it first,
+* ``WARM PARENT/PID-START``: of a process that waits for its call,
+* ``back-...``: on its way back from a job,
+* ``gone-...``: of warm parents whose orders shall not be carried out any more.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import signal
 import time
 from contextlib import suppress
 
-from clustrix.runner import claim, layout, processes
+from clustrix.runner import claim, layout
 
-_FREE = "free-"
+FREE = "free"
 _BACK = "back-"
+_GONE = "gone-"
 _MOST_FREE = 16
 _FILES = {layout.CLAIM, layout.OUTPUT, layout.ERRORS, layout.RESULT, layout.ASIDE}
 
@@ -31,18 +33,18 @@ class Folder:
     """One that waits for a call.  Its process's standard files are in it."""
 
     def __init__(self, root: str) -> None:
-        """Raises OSError when there is no room, or no such place any more."""
-        self._root = root
+        """``root``: the folder of its warm parent.  Raises OSError when there is no room, or no such place any more."""
+        self._free = os.path.join(os.path.dirname(root), FREE)
         self._holder = claim.myself()
         self._path = _path_of(root, self._holder.pid, self._holder.start)
-        if not any(self._take(name) for name in os.listdir(root) if name.startswith(_FREE)):
+        if not any(map(self._take, os.listdir(self._free))):
             os.mkdir(self._path, 0o700)
         self._files = [self._open(name) for name in (layout.OUTPUT, layout.ERRORS, layout.CLAIM)]
 
     def _take(self, name: str) -> bool:
         try:
-            os.rename(os.path.join(self._root, name), self._path)
-        except FileNotFoundError:  # another was first
+            os.rename(os.path.join(self._free, name), self._path)
+        except FileNotFoundError:  # another was first, or this process's warm parent is fenced off
             return False
         return True
 
@@ -51,13 +53,17 @@ class Folder:
         return os.open(os.path.join(self._path, name), os.O_WRONLY | os.O_CREAT | append, 0o600)
 
     def claim(self, path: str) -> bool:
-        """Make it the folder ``path``, of a call, and print into it; False when another process was first."""
+        """Make it the folder ``path``, of a call, and print into it.
+
+        False when another process was first, when this one's warm parent has been fenced off, or when what ``path``
+        belongs to is no longer there.
+        """
         output, errors, held = self._files
         os.pwrite(held, claim.encoded(self._holder._replace(since=time.monotonic())), 0)
         try:
             os.rename(self._path, path)
         except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT):
                 raise
             self.give_back()
             return False
@@ -70,7 +76,7 @@ class Folder:
         """It is not needed."""
         self._close()
         with suppress(FileNotFoundError):
-            os.rename(self._path, os.path.join(self._root, _FREE + os.path.basename(self._path)))
+            os.rename(self._path, os.path.join(self._free, os.path.basename(self._path)))
 
     def _close(self) -> None:
         for fd in self._files:
@@ -80,7 +86,26 @@ class Folder:
 
 def discard(root: str, pid: int, start: str) -> None:
     """Remove what a process has left that ended before it had its call, if it has left anything."""
-    _remove(_path_of(root, pid, start))
+    remove(_path_of(root, pid, start))
+
+
+def fence_off(prefix: str) -> None:
+    """No process below a warm parent's folder whose path begins so can have a call from now on; who has one keeps it.
+
+    A dispatcher does this before it looks what has been begun: an order of the one before may still be on its way, and
+    would be carried out when its job has come to its end by other means, and its folder is no longer there.
+    """
+    root, prefix = os.path.split(prefix)
+    for name in os.listdir(root):
+        if not name.startswith(prefix):
+            continue
+        gone = os.path.join(root, _GONE + name)
+        os.rename(os.path.join(root, name), gone)
+        for child in os.listdir(gone):
+            # The kernel may have found it by its old path already: the name it is to be taken from has to go as well.
+            with suppress(FileNotFoundError):
+                os.rename(os.path.join(gone, child), os.path.join(gone, _GONE + child))
+        remove(gone)
 
 
 def reuse(folder: str, root: str) -> bool:
@@ -89,18 +114,20 @@ def reuse(folder: str, root: str) -> bool:
     It is if it holds anything, or if anybody still has it open: a process of the job that has escaped, or who follows its logs.
     """
     names = set(os.listdir(folder))
-    if not names <= _FILES or len(os.listdir(root)) >= _MOST_FREE:
+    free = os.path.join(root, FREE)
+    if not names <= _FILES or len(os.listdir(free)) >= _MOST_FREE:
         return False
     back = os.path.join(root, _BACK + os.path.basename(folder))
     os.rename(folder, back)  # from now on nobody can open its files by the job's name
     if all(_is_unused(os.path.join(back, name)) for name in (layout.OUTPUT, layout.ERRORS)):
+        for name in names & {layout.RESULT, layout.ASIDE}:
+            # It shall not be taken for the next job's, whatever the disk loses.
+            os.truncate(os.path.join(back, name), 0)
         if layout.RESULT in names:
-            result = os.path.join(back, layout.RESULT)
-            os.truncate(result, 0)  # it shall not be taken for the next job's, whatever the disk loses
-            os.rename(result, os.path.join(back, layout.ASIDE))
-        os.rename(back, os.path.join(root, _FREE + os.path.basename(folder)))
+            os.rename(os.path.join(back, layout.RESULT), os.path.join(back, layout.ASIDE))
+        os.rename(back, os.path.join(free, os.path.basename(folder)))
     else:
-        _remove(back)
+        remove(back)
     return True
 
 
@@ -121,21 +148,20 @@ def _is_unused(path: str) -> bool:
 
 
 def sweep(root: str) -> None:
-    """Remove what killed processes have left."""
+    """Remove what a killed dispatcher was putting back, or fencing off."""
     for name in os.listdir(root):
-        pid, _, start = name.partition("-")
-        waits = pid.isdigit() and processes.alive(int(pid), start)
-        if not waits and not name.startswith(_FREE):
-            _remove(os.path.join(root, name))
+        if name.startswith((_BACK, _GONE)):
+            remove(os.path.join(root, name))
 
 
 def _path_of(root: str, pid: int, start: str) -> str:
     return os.path.join(root, f"{pid}-{start}")
 
 
-def _remove(folder: str) -> None:
-    """It holds only files; what another process is removing as well is no error."""
-    with suppress(OSError):
-        for name in os.listdir(folder):
-            os.unlink(os.path.join(folder, name))
-        os.rmdir(folder)
+def remove(folder: str) -> None:
+    """What another process is removing, or moving away, as well is no error."""
+    for path, _, names in os.walk(folder, topdown=False):
+        with suppress(OSError):
+            for name in names:
+                os.unlink(os.path.join(path, name))
+            os.rmdir(path)

@@ -10,7 +10,7 @@ EXIT_STATUS = "exit"
 """Written by the warm parent when a runner ended without a result: its wait status."""
 
 WORKER = "worker-"
-"""Followed by the number of a map's worker: its claim."""
+"""Followed by the number of a map's worker: the folder with its claim."""
 MAP_CLAIMS = "claims"
 MAP_MARKS = "marks"
 MAP_RESULTS = "results-"
@@ -22,7 +22,7 @@ EX_STORE = 74
 """The result could not be written."""
 
 
-def worker_claim(worker: int) -> str:
+def worker_folder(worker: int) -> str:
     return f"{WORKER}{worker}"
 
 

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from types import CoroutineType
 from typing import Any, NamedTuple
 
-from clustrix.runner import claim, layout, outcome, pickling, setup
+from clustrix.runner import folders, layout, outcome, pickling, setup
 from clustrix.runner.faults import point
 from clustrix.runner.frames import CONTAINER, FAILURE, Buffer, Damaged, pack, record, write_all
 
@@ -245,9 +245,11 @@ def _body_of(value: Any) -> tuple[int, bytes]:
     return CONTAINER, b"".join(pack({"kind": outcome.VALUE}, pickled.pieces()))
 
 
-def run(order: setup.Order, found: setup.Bundle | Damaged, notifier: setup.Notifier) -> int:
+def run(
+    order: setup.Order, found: setup.Bundle | Damaged, notifier: setup.Notifier, folder: folders.Folder
+) -> int:
     """Run a worker to the end of the map; returns the exit code of the process."""
-    if not claim.take(order.file(layout.worker_claim(order.worker))):
+    if not folder.claim(order.file(layout.worker_folder(order.worker))):
         return layout.EX_CLAIMED
     setup.print_into(order)
     try:

@@ -48,7 +48,7 @@ class WarmParent:
     def __init__(
         self, control: socket.socket, events: socket.socket, ready: str, successor: list[str]
     ) -> None:
-        """``ready``: see ``clustrix.runner.folders``."""
+        """``ready``: its own folder, see ``clustrix.runner.folders``."""
         self._ready = ready
         self._control = control
         self._events = events
@@ -198,10 +198,8 @@ class WarmParent:
         order, bundle = found
         notifier = setup.Notifier(self._events, order.job)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        if order.kind == "map":
-            folder.give_back()
-            return maps.run(order, bundle, notifier)
-        return call.run(order, bundle, notifier, folder)
+        run = maps.run if order.kind == "map" else call.run
+        return run(order, bundle, notifier, folder)
 
     def _reap(self) -> None:
         ended = False

@@ -60,7 +60,7 @@ class LocalBackend:
         self._environs: dict[str, dict[str, str]] = {}
         self._elsewhere: dict[str, tuple[int, int]] = {}
         self._elsewhere_at = 0.0
-        self._supervisor = Supervisor(self._place, successor, instance.log, loop, self)
+        self._supervisor = Supervisor(self._place, instance.name, successor, instance.log, loop, self)
         self._runs = self._supervisor.runs
 
     # -- what the dispatcher calls

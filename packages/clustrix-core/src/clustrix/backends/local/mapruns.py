@@ -11,6 +11,7 @@ from clustrix.backends.local.capacity import Need
 from clustrix.backends.local.runs import Run, Runner, Verdicts
 from clustrix.journal import JobRecord, JobState, Outcome, Place
 from clustrix.runner import claim, layout, maps
+from clustrix.runner.faults import point
 from clustrix.runner.frames import CONTAINER, FAILURE, pack, record, records
 
 
@@ -19,21 +20,21 @@ class MapRun(Run):
 
     def __init__(self, record: JobRecord, need: Need, place: Place) -> None:
         super().__init__(record, need, place)
-        self._next = 0
         self._given: list[tuple[int, int]] = []
         """Ranges that dead workers had claimed and not begun."""
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         self.marks = maps.Marks(self.file(layout.MAP_MARKS))
+        self._next = 1 + max((row.worker for row in self._rows()), default=-1)
 
     def wanted(self) -> int:
         if self.settled or self.cancelled:
             return 0
-        rows = maps.read_claims(self.file(layout.MAP_CLAIMS))
+        rows = self._rows()
         unclaimed = self.record.items - (rows[-1].next if rows else 0) - len(self.starting)
         return max(0, len(self._given) + unclaimed)
 
     def next_worker(self) -> int:
-        while os.path.lexists(self.file(layout.worker_claim(self._next))):
+        while os.path.lexists(self.file(layout.worker_folder(self._next))):
             self._next += 1
         self._next += 1
         return self._next - 1
@@ -45,6 +46,7 @@ class MapRun(Run):
         claims = maps.Claims(self.file(layout.MAP_CLAIMS), self.record.items)
         claims.give(worker, first, end)
         claims.close()
+        point("dispatcher.after-give")
         return [[first, end]]
 
     def holders(self) -> list[tuple[int, claim.Holder]]:
@@ -53,14 +55,21 @@ class MapRun(Run):
         for name in os.listdir(self.folder):
             number = name.removeprefix(layout.WORKER)
             if number != name and number.isdigit():
-                holder = claim.read(self.file(name))
+                holder = self.holder(int(number))
                 if holder is not None:
                     found.append((int(number), holder))
         return sorted(found)
 
-    def refuse(self, worker: int) -> bool:
-        """Keep a worker that has not begun from ever beginning; False if it has begun."""
-        return claim.take(self.file(layout.worker_claim(worker)))
+    def holder(self, worker: int) -> claim.Holder | None:
+        """Who that worker is; None if it has not begun."""
+        return claim.read(os.path.join(self.file(layout.worker_folder(worker)), layout.CLAIM))
+
+    def take_back(self, worker: int) -> None:
+        """Give to others what was given to a worker that will never begin."""
+        mine = self._claimed_by(worker)
+        if mine:
+            done = self._done()
+            self._given += _ranges([item for item in mine if item not in done])
 
     def ended(self, runner: Runner, status: int | None) -> Verdicts:
         """What the end of a worker means."""
@@ -108,9 +117,16 @@ class MapRun(Run):
         failed = sum(1 for item in mine if done.get(item))
         self.marks.set(runner.worker, finished, failed)
 
+    def unbegun(self) -> set[int]:
+        """Workers that have items, and have not begun."""
+        return {row.worker for row in self._rows() if self.holder(row.worker) is None}
+
+    def _rows(self) -> list[maps.Claim]:
+        return maps.read_claims(self.file(layout.MAP_CLAIMS))
+
     def _claimed_by(self, worker: int) -> list[int]:
         owner: dict[int, int] = {}
-        for row in maps.read_claims(self.file(layout.MAP_CLAIMS)):
+        for row in self._rows():
             for item in range(row.first, row.end):
                 owner[item] = row.worker
         return sorted(item for item, who in owner.items() if who == worker)

@@ -12,11 +12,13 @@ import os
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from clustrix.runner import variables
+from clustrix.journal import Place
+from clustrix.runner import folders, variables
 from clustrix.runner.messages import Decoder, Outbox, encode
 from clustrix.runner.setup import Order
 
@@ -47,6 +49,8 @@ class _WarmParent:
     def __init__(self, nursery: Nursery, key: StartKey, ready: str, successor: list[str], log: str) -> None:
         self._nursery = nursery
         self.key = key
+        self.ready = ready
+        os.mkdir(ready, 0o700)
         self.pids: set[int] = set()
         self._decoder = Decoder()
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -138,14 +142,17 @@ class Nursery:
         self,
         loop: asyncio.AbstractEventLoop,
         listener: Listener,
-        ready: str,
+        place: Place,
+        name: str,
         successor: list[str],
         log: str,
         on_lost: Callable[..., None],
     ) -> None:
+        """``name``: the dispatcher's.  From now on no order of an earlier one of that name is carried out."""
         self.loop = loop
         self.listener = listener
-        self._ready = ready
+        self._ready = os.path.join(place.ready, name)
+        folders.fence_off(self._ready)
         self._successor = successor
         self._log = log
         self._on_lost = on_lost
@@ -160,7 +167,8 @@ class Nursery:
         if parent is None:
             if len(self._parents) >= _MOST_PARENTS:
                 self._retire_one()
-            parent = self._parents[key] = _WarmParent(self, key, self._ready, self._successor, self._log)
+            ready = f"{self._ready}-{uuid.uuid4().hex}"
+            parent = self._parents[key] = _WarmParent(self, key, ready, self._successor, self._log)
         return parent
 
     def start(self, order: Order, payload: bytes, environ: dict[str, str]) -> None:
@@ -180,10 +188,11 @@ class Nursery:
                 return
 
     def lost(self, parent: _WarmParent) -> None:
-        """A warm parent has died: its pending orders were not, or cannot be known to have been, carried out."""
+        """A warm parent has died: its pending orders have been carried out, or never will be."""
         self._parents.pop(parent.key, None)
         self._latest = None
         self._retired.append(parent.process)
+        folders.fence_off(parent.ready)
         self._on_lost(parent.pending, parent.pids)
 
     def _farewell(self, parent: _WarmParent) -> None:

@@ -19,7 +19,7 @@ from clustrix.backends.local.runs import Adopt, Again, CallRun, Run, Runner, Ver
 from clustrix.backends.local.tidier import Tidier
 from clustrix.backends.local.verdict import CANCEL, kept_status
 from clustrix.journal import JobRecord, Outcome, Place
-from clustrix.runner import claim, layout, processes
+from clustrix.runner import claim, processes
 
 log = logging.getLogger("clustrix.backends.local")
 
@@ -46,9 +46,15 @@ class Supervisor:
     """Looks after runners until nothing of them is left."""
 
     def __init__(
-        self, place: Place, successor: list[str], log: str, loop: asyncio.AbstractEventLoop, owner: Owner
+        self,
+        place: Place,
+        name: str,
+        successor: list[str],
+        log: str,
+        loop: asyncio.AbstractEventLoop,
+        owner: Owner,
     ) -> None:
-        """``log``: the file for what warm parents have to say."""
+        """``name``: the dispatcher's; ``log``: the file for what warm parents have to say."""
         self._place = place
         self._loop = loop
         self._owner = owner
@@ -57,7 +63,7 @@ class Supervisor:
         self._by_pid: dict[int, tuple[Run, Runner]] = {}
         self._timers: set[asyncio.TimerHandle] = set()
         self._tidier = Tidier(place, loop)
-        self._nursery = Nursery(loop, self, place.ready, successor, log, self._nursery_lost)
+        self._nursery = Nursery(loop, self, place, name, successor, log, self._nursery_lost)
         self._orphans = Orphans(loop, self.later, self._ended)
         self._limits = Limits(loop, lambda: list(self.runs.values()), self._end)
         self._nursery.warm_up(dict(os.environ))
@@ -245,6 +251,8 @@ class Supervisor:
                 self._follow(run, worker, holder)
             else:
                 dead.append((worker, holder))
+        for worker in run.unbegun():
+            run.take_back(worker)
         found: Verdicts = None
         for worker, holder in dead:
             status = kept_status(run.folder, holder.pid)
@@ -259,7 +267,7 @@ class Supervisor:
         self._orphans.follow(run, runner, holder)
 
     def _nursery_lost(self, pending: list[tuple[str, int]], pids: set[int]) -> None:
-        """A warm parent was killed: its runners are orphans now, its pending orders uncertain."""
+        """A warm parent was killed: its runners are orphans now, its pending orders have been begun or never will be."""
         for pid in pids:
             run, runner = self._by_pid.get(pid, (None, None))
             if run is not None and runner is not None:
@@ -271,12 +279,12 @@ class Supervisor:
                 continue
             run.starting.discard(worker)
             if isinstance(run, MapRun):
-                if run.refuse(worker):
-                    self.conclude(run, run.complete())
+                begun = run.holder(worker)
+                if begun is not None:
+                    self._follow(run, worker, begun)
                 else:
-                    held = claim.read(run.file(layout.worker_claim(worker)))
-                    if held is not None:
-                        self._follow(run, worker, held)
+                    run.take_back(worker)
+                    self.conclude(run, run.complete())
             elif isinstance(run, CallRun):
                 self.conclude(run, run.left_over())
         self._owner.freed()

@@ -55,7 +55,7 @@ class Tidier:
                 return
             for path in paths:
                 if path not in wanted:
-                    os.unlink(path)
+                    _remove(path)
             if wanted:
                 os.rename(folder, os.path.join(self._place.kept, job))
             else:
@@ -75,6 +75,13 @@ class Tidier:
             self._timer.cancel()
             self._hand_over()
         self._thread.shutdown()
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path):
+        folders.remove(path)
+    else:
+        os.unlink(path)
 
 
 def _wanted(path: str) -> bool:
