@@ -142,3 +142,22 @@ def test_demo_without_a_place_for_its_state_says_so(place: str, tmp_path: Path) 
     assert len(done.stdout.splitlines()) < 10
     assert done.stdout.splitlines()[-1].startswith("0 of 1 checks passed")
     assert processes_of(state) == {}
+
+
+def test_full_output_is_told_in_one_line(tmp_path: Path) -> None:
+    """Where nothing can be written any more; not as a traceback."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [COMMAND, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == "clustrix: the output could not be written: No space left on device\n"
+
+
+def test_module_is_the_same_command() -> None:
+    """``python -m clustrix``, where the script is not on the path."""
+    told = [
+        subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+        for command in ([COMMAND], [sys.executable, "-m", "clustrix"])
+    ]
+    assert told[0] == told[1]

@@ -176,3 +176,13 @@ assert os.waitpid(pid, 0)[1] == 0
 """
     )
     assert out.splitlines() == ["49 [1, 2, 3] True"] * 2
+
+
+@pytest.mark.parametrize("seconds", ["soon", "-1", "nan"])
+def test_bad_idle_time_is_told_and_not_used(home: Home, seconds: str) -> None:
+    """A dispatcher that cannot read how long to stay works all the same, and its log says what it does instead."""
+    out = home.run(
+        "@cluster\ndef work(n):\n    return n + 1\n\nprint(work(1))", CLUSTRIX_DISPATCHER_IDLE_SECONDS=seconds
+    )
+    assert out.split() == ["2"]
+    assert f"CLUSTRIX_DISPATCHER_IDLE_SECONDS='{seconds}' is not a number of seconds" in home.log()

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
+
 
 def main() -> None:
     """What the console script calls."""
     from clustrix.cli.commands import clustrix
 
-    clustrix(prog_name="clustrix")
+    try:
+        clustrix(prog_name="clustrix")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        # What is left in the buffer would be tried once more, and complained of, at the very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        print(f"clustrix: the output could not be written: {error.strerror}", file=sys.stderr)
+        sys.exit(1)

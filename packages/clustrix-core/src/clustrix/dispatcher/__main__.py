@@ -15,6 +15,7 @@ from clustrix.runner import bounds
 
 _LARGEST_LOG_BYTES = 4 << 20
 _START_SECONDS = 10.0
+_IDLE = "CLUSTRIX_DISPATCHER_IDLE_SECONDS"
 
 
 def main() -> int:
@@ -38,10 +39,21 @@ def main() -> int:
 
 
 async def _serve(instance: Instance, lock: int) -> None:
-    idle = float(os.environ.get("CLUSTRIX_DISPATCHER_IDLE_SECONDS", IDLE_SECONDS))
-    dispatcher = Dispatcher(instance, lock, idle)
+    dispatcher = Dispatcher(instance, lock, _idle_seconds())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, dispatcher.leave)
     await dispatcher.run()
+
+
+def _idle_seconds() -> float:
+    text = os.environ.get(_IDLE, "")
+    try:
+        seconds = float(text or IDLE_SECONDS)
+    except ValueError:
+        seconds = -1.0
+    if seconds >= 0.0:
+        return seconds
+    logging.error("%s=%r is not a number of seconds; it stays for %g s", _IDLE, text, IDLE_SECONDS)
+    return IDLE_SECONDS
 
 
 if __name__ == "__main__":
