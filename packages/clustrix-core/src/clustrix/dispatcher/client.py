@@ -81,6 +81,10 @@ class Client:
 
     def _send(self, message: dict[str, Any]) -> None:
         """Say something, if there is a line; make one if that takes no waiting, start the dispatcher if it does."""
+        if self._reader is None:
+            # Before a dispatcher is started: beside that one's own start, a thread's would take milliseconds.
+            self._reader = threading.Thread(target=self._read, name="clustrix-client", daemon=True)
+            self._reader.start()
         try:
             if self._connection is None:
                 self._connect()
@@ -92,9 +96,6 @@ class Client:
             self._start()
         if message["op"] == "cancel" and not self._greeted:
             self._unsaid.append(message)
-        if self._reader is None:
-            self._reader = threading.Thread(target=self._read, name="clustrix-client", daemon=True)
-            self._reader.start()
 
     def _connect(self) -> None:
         """Nothing is said until the dispatcher has greeted: it may be one that should make way.
