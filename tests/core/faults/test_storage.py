@@ -260,7 +260,7 @@ def test_damaged_small_result(home: Home) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "flip"])
 def test_damaged_map_results(home: Home, damage: str) -> None:
-    """A damaged results file of a map spoils the items that it hits, and says so; the others keep their results."""
+    """A damaged results file of a map spoils the items that it hits, or all behind a record whose length is lost, and says so."""
     job = home.run(WORK + "jobs = work.map(range(40)); jobs.result(timeout=30); print(jobs.id)").strip()
     folder = home.state / "kept" / job
     assert until(folder.exists)
