@@ -210,6 +210,28 @@ def test_environment_file_is_used_again(
     assert not any(any(file.read_bytes()) for file in files)
 
 
+def test_half_blanked_environment_file(
+    journal: Journal, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who blanks it may die: what is left of the old variables is found, and never becomes a part of the next ones."""
+    monkeypatch.setenv("NUMBER", "1" * 5000)
+    seq = submit(journal, "A")
+    name = journal.job("A").environ
+    journal.finish([Outcome(seq, JobState.SUCCEEDED)])
+    (file,) = Path(place.environments).iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:32] + bytes(4000) + whole[4032:])
+    journal.drop_all_environs()
+    assert not any(file.read_bytes())
+    # As a disk may leave it that was cut off while it wrote.
+    file.write_bytes(bytes(4096) + whole[4096:])
+    monkeypatch.setenv("NUMBER", "2")
+    submit(journal, "B")
+    name = journal.job("B").environ
+    assert name.startswith(file.name)
+    assert variables.read(os.path.join(place.environments, name)) == dict(os.environ)
+
+
 def test_log_has_its_size_in_advance(journal: Journal, place: Place) -> None:
     """What is behind the log's last frame is nothing: rows stay, and others see them."""
     first = submit(journal, "A")

@@ -58,8 +58,9 @@ class Environs:
         token = uuid.uuid4().hex
         data = f"{token}\n{json.dumps(dict(os.environ))}".encode()
         for name in self._blanks():
-            if os.stat(self._path(name)).st_size >= len(data):
-                _write(self._path(name), [data])
+            rest = os.stat(self._path(name)).st_size - len(data)
+            if rest >= 0:
+                _write(self._path(name), [data, bytes(rest)])
                 return f"{name}.{token}"
         name = token[:12]
         try:
@@ -81,7 +82,9 @@ class Environs:
             return
         path = self._path(file)
         if len(self._blanks()) < _MOST_BLANKS:
-            _write(path, [bytes(os.stat(path).st_size)])
+            # Who is killed in between has not blanked it: the next dispatcher finds the token.
+            _write(path, [bytes(os.stat(path).st_size - _TOKEN_BYTES)], offset=_TOKEN_BYTES)
+            _write(path, [bytes(_TOKEN_BYTES)])
         else:
             os.unlink(path)
 
@@ -109,9 +112,10 @@ def _variables() -> Any:
     return getattr(os.environ, "_data", None) or dict(os.environ)
 
 
-def _write(path: str, parts: Sequence[Buffer], new: bool = False) -> None:
+def _write(path: str, parts: Sequence[Buffer], new: bool = False, offset: int = 0) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
     try:
+        os.lseek(fd, offset, os.SEEK_SET)
         write_all(fd, parts)
         (os.fsync if new else _sync_data)(fd)
     finally:
