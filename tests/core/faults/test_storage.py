@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -211,7 +212,7 @@ def test_journal_from_a_newer_version(home: Home) -> None:
     """A journal with newer tables is refused with both versions, and not touched."""
     home.run(WORK + "assert work(2) == 4")
     home.stop()
-    with sqlite3.connect(home.state / "journal.db") as sql:
+    with closing(sqlite3.connect(home.state / "journal.db")) as sql, sql:
         sql.execute("PRAGMA user_version = 999")
     out = home.run(_expect("JournalTooNew"))
     assert "999" in out
@@ -249,12 +250,11 @@ def test_damaged_small_result(home: Home) -> None:
     """The same for a result that is kept in the journal's row."""
     job = home.run(WORK + "job = work.submit(3); job.result(timeout=30); print(job.id)").strip()
     home.stop()
-    with sqlite3.connect(home.state / "journal.db") as sql:
+    with closing(sqlite3.connect(home.state / "journal.db")) as sql, sql:
         (data,) = sql.execute("SELECT data FROM results").fetchone()
         changed = bytearray(data)
         changed[-60] ^= 4
         sql.execute("UPDATE results SET data = ?", (bytes(changed),))
-    sql.close()
     assert home.results([job])[0].startswith("ResultDamaged")
 
 
