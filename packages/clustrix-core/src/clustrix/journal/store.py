@@ -201,8 +201,8 @@ class Journal:
         ).rowcount
         if changed and change.news:
             sql.execute(
-                "INSERT INTO events SELECT ?1, 1 + count(*), ?2, ?3, ?4 FROM events WHERE job = ?1",
-                (change.seq, change.at, change.state.value, change.reason),
+                "INSERT INTO events SELECT ?, 1 + count(*), ?, ?, ? FROM events WHERE job = ?",
+                (change.seq, change.at, change.state.value, change.reason, change.seq),
             )
         return changed == 1
 
