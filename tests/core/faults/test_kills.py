@@ -25,6 +25,16 @@ print(*[job.id for job in jobs], flush=True)
 {after}
 """
 
+MAP = """
+@cluster
+def work(n):
+    count(n)
+    time.sleep({seconds})
+    return n * n
+
+jobs = work.map(range({number}))
+"""
+
 KILL_MYSELF = "os.kill(os.getpid(), 9)"
 
 
@@ -242,14 +252,8 @@ except Exception as error:
 def test_map_worker_killed(home: Home, point: str) -> None:
     """A worker killed inside an item fails that item alone; between items it fails none; no item runs twice."""
     out = home.run(
-        """
-@cluster
-def work(n):
-    count(n)
-    time.sleep(0.005)
-    return n * n
-
-jobs = work.map(range(60))
+        MAP.format(seconds=0.005, number=60)
+        + """
 failed = []
 for n in range(60):
     error = jobs.error(n, timeout=30)
@@ -273,14 +277,8 @@ def test_dispatcher_killed_while_it_hands_on_what_a_dead_worker_had(home: Home) 
     """A worker dies with items that it has not begun; the dispatcher, when it has written down who gets them: all are run."""
     flags = home.root / "worker", home.root / "dispatcher"
     out = home.run(
-        """
-@cluster
-def work(n):
-    count(n)
-    time.sleep(0.005)
-    return n * n
-
-jobs = work.map(range(60))
+        MAP.format(seconds=0.005, number=60)
+        + """
 print(jobs.result(timeout=30) == [n * n for n in range(60)], jobs.state)
 """,
         CLUSTRIX_FAULT=f"map.after-claim:3@{flags[0]},dispatcher.after-give@{flags[1]}",
@@ -292,17 +290,13 @@ print(jobs.result(timeout=30) == [n * n for n in range(60)], jobs.state)
 
 def test_map_survives_dispatcher_kills(home: Home) -> None:
     """A map goes on over ten kills of the dispatcher; each item runs once."""
-    process = home.start("""
-@cluster
-def work(n):
-    count(n)
-    time.sleep(0.03)
-    return n * n
-
-jobs = work.map(range(150))
+    process = home.start(
+        MAP.format(seconds=0.03, number=150)
+        + """
 print(jobs.id, flush=True)
 print(jobs.result(timeout=90) == [n * n for n in range(150)], jobs.state)
-""")
+"""
+    )
     chance = random.Random(3)
     for _ in range(10):
         time.sleep(chance.uniform(0.1, 0.35))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from clustrix.runner import folders, layout, outcome, setup
+from clustrix.runner import bundles, calling, folders, layout, outcome, setup
 from clustrix.runner.faults import point
 from clustrix.runner.frames import Buffer, Damaged, write_all
 
@@ -15,13 +15,13 @@ the journal's commit."""
 
 
 def run(
-    order: setup.Order, bundle: setup.Bundle | Damaged, notifier: setup.Notifier, folder: folders.Folder
+    order: setup.Order, bundle: bundles.Bundle | Damaged, notifier: setup.Notifier, folder: folders.Folder
 ) -> int:
     """Run the job; returns the exit code of the process."""
     try:
         setup.environment.check(order)
         failed = None
-    except setup.SetupFailed as error:
+    except bundles.SetupFailed as error:
         failed = str(error)
     point("runner.before-claim")
     if not folder.claim(order.folder):
@@ -39,23 +39,23 @@ def run(
     return 0
 
 
-def _outcome(order: setup.Order, found: setup.Bundle | Damaged) -> list[Buffer]:
+def _outcome(order: setup.Order, found: bundles.Bundle | Damaged) -> list[Buffer]:
     try:
         setup.take_place(order)
-        bundle = setup.open_bundle(found)
-    except setup.SetupFailed as error:
+        bundle = bundles.open_bundle(found)
+    except bundles.SetupFailed as error:
         return outcome.of_setup(str(error))
     try:
-        function = setup.load_function(bundle)
+        function = bundles.load_function(bundle)
         args, kwargs = load_arguments(bundle)
-        return outcome.of_value(setup.call(function, args, kwargs))
-    except setup.SetupFailed as error:
+        return outcome.of_value(calling.call(function, args, kwargs))
+    except bundles.SetupFailed as error:
         return outcome.of_setup(str(error))
     except BaseException as error:  # the process's edge: all that the user's code can raise goes home
         return outcome.of_exception(error)
 
 
-def load_arguments(bundle: setup.Bundle) -> tuple[Sequence[object], dict[str, object]]:
+def load_arguments(bundle: bundles.Bundle) -> tuple[Sequence[object], dict[str, object]]:
     """Positional and keyword arguments, pickled together or each by itself."""
     if "arguments" in bundle.meta:
         args, kwargs = bundle.load(bundle.meta["arguments"])

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from types import CoroutineType
 from typing import Any, NamedTuple
 
-from clustrix.runner import folders, layout, outcome, pickling, setup
+from clustrix.runner import bundles, calling, folders, layout, outcome, pickling, setup
 from clustrix.runner.faults import point
 from clustrix.runner.frames import CONTAINER, FAILURE, Buffer, Damaged, pack, record, write_all
 
@@ -153,7 +153,7 @@ Common = tuple[tuple[Any, ...], dict[str, Any]]
 class _Worker:
     """One worker's run through its claims."""
 
-    def __init__(self, order: setup.Order, bundle: setup.Bundle, notifier: setup.Notifier) -> None:
+    def __init__(self, order: setup.Order, bundle: bundles.Bundle, notifier: setup.Notifier) -> None:
         self._order = order
         self._bundle = bundle
         self._notifier = notifier
@@ -169,7 +169,7 @@ class _Worker:
         wanted = 1
         # The first ranges are those that a dead worker left: they were given before this worker started.
         given: Iterator[list[int]] = iter(self._order.claims)
-        function = setup.load_function(self._bundle)
+        function = bundles.load_function(self._bundle)
         common: Common = self._bundle.load(self._bundle.meta["common"])
         marks = Marks(self._order.file(layout.MAP_MARKS))
         while True:
@@ -200,15 +200,15 @@ class _Worker:
             try:
                 value = function(*bound, *self._item(index), **kwargs)
                 if type(value) is CoroutineType:
-                    value = setup.run_to_end(value)
+                    value = calling.run_to_end(value)
                 if getpid() != me:
-                    setup.end_fork(None)
+                    calling.end_fork(None)
                 data = _body_of(value)
-            except setup.SetupFailed as error:
+            except bundles.SetupFailed as error:
                 data = (FAILURE | CONTAINER, b"".join(outcome.of_setup(str(error))))
             except BaseException as error:  # the process's edge: all that the user's code can raise goes home
                 if getpid() != me:
-                    setup.end_fork(error)
+                    calling.end_fork(error)
                 data = (FAILURE | CONTAINER, b"".join(outcome.of_exception(error)))
             point("map.before-record")
             row = record(index, *data)
@@ -246,7 +246,7 @@ def _body_of(value: Any) -> tuple[int, bytes]:
 
 
 def run(
-    order: setup.Order, found: setup.Bundle | Damaged, notifier: setup.Notifier, folder: folders.Folder
+    order: setup.Order, found: bundles.Bundle | Damaged, notifier: setup.Notifier, folder: folders.Folder
 ) -> int:
     """Run a worker to the end of the map; returns the exit code of the process."""
     if not folder.claim(order.file(layout.worker_folder(order.worker))):
@@ -255,9 +255,9 @@ def run(
     try:
         setup.environment.check(order)
         setup.take_place(order)
-        bundle = setup.open_bundle(found)
+        bundle = bundles.open_bundle(found)
         _Worker(order, bundle, notifier).run()
-    except setup.SetupFailed as error:
+    except bundles.SetupFailed as error:
         return _failed_to_start(order, outcome.of_setup(str(error)))
     except OSError as error:
         setup.complain(str(error))

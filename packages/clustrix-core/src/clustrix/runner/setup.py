@@ -1,10 +1,9 @@
-"""Turn a freshly forked child into the process that a job expects: session, files, environment, folder, modules."""
+"""Turn a freshly forked child into the process that a job expects: session, files, environment, folder."""
 
 from __future__ import annotations
 
 import gc
 import json
-import mmap
 import os
 import pickle
 import select
@@ -12,13 +11,12 @@ import signal
 import socket
 import sys
 import types
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple
 
-from clustrix.runner import bounds, filters, layout, modules, processes, variables
-from clustrix.runner.frames import BlobRef, Damaged, digest_of, packed, unpack
+from clustrix.runner import bounds, bundles, filters, layout, modules, processes, variables
+from clustrix.runner.frames import BlobRef, Damaged, packed, unpack
 from clustrix.runner.messages import Decoder, encode
 from clustrix.runner.pickling import PROTOCOL, load
 
@@ -34,10 +32,6 @@ THREAD_VARIABLES = (
 """Without these a linear algebra library starts a thread for each core of the machine, not for each granted one."""
 
 JOB_VARIABLE = "CLUSTRIX_JOB_ID"
-
-
-class SetupFailed(Exception):
-    """The job cannot begin; the text says why and what to do."""
 
 
 class Order(NamedTuple):
@@ -82,7 +76,7 @@ def become_runner() -> None:
     gc.enable()
 
 
-def await_order(line: socket.socket) -> tuple[Order, Bundle | Damaged] | None:
+def await_order(line: socket.socket) -> tuple[Order, bundles.Bundle | Damaged] | None:
     """Wait to be given a job; None when there will be none."""
     if not select.select([line], [], [], 0)[0]:
         rehearse()
@@ -92,7 +86,7 @@ def await_order(line: socket.socket) -> tuple[Order, Bundle | Damaged] | None:
             for message, payload in decoder.feed(data):
                 order = Order(**message)
                 environment.put_on(order)
-                return order, read_bundle(payload, order.blobs)
+                return order, bundles.read_bundle(payload, order.blobs)
     return None
 
 
@@ -133,7 +127,7 @@ class Environment:
 
     def __init__(self) -> None:
         self._now: tuple[str, int] = ("", 0)
-        self._failed: SetupFailed | None = None
+        self._failed: bundles.SetupFailed | None = None
 
     def put_on(self, order: Order) -> None:
         """Have os.environ be the submitter's, with what clustrix adds; a failure is kept for ``check``."""
@@ -145,7 +139,7 @@ class Environment:
             read = variables.read(order.environ)
         except (OSError, ValueError) as error:
             self._now = ("", 0)
-            self._failed = SetupFailed(
+            self._failed = bundles.SetupFailed(
                 f"the submitter's environment variables could not be read ({error}); submit the job again"
             )
             return
@@ -179,7 +173,7 @@ def take_place(order: Order) -> None:
     try:
         os.chdir(place["cwd"])
     except OSError as error:
-        raise SetupFailed(
+        raise bundles.SetupFailed(
             f"the working directory of the submission, {place['cwd']}, cannot be entered "
             f"({error.strerror}); create it again, or submit from another"
         ) from error
@@ -194,143 +188,14 @@ def take_place(order: Order) -> None:
         filters.put_on(json.loads(place["warnings"]))
 
 
-class Bundle(NamedTuple):
-    """What a job's payload holds; blobs are opened and checked when they are used."""
-
-    meta: dict[str, Any]
-    pieces: Sequence[memoryview | BlobRef]
-    blobs: str
-
-    def piece(self, number: int) -> memoryview:
-        found = self.pieces[number]
-        if not isinstance(found, BlobRef):
-            return found
-        try:
-            return _blob(self.blobs, found)
-        except Damaged as error:
-            raise _damaged(error) from error
-
-    def load(self, numbers: Sequence[int]) -> Any:
-        return load([self.piece(number) for number in numbers])
-
-
-def _damaged(error: Damaged) -> SetupFailed:
-    return SetupFailed(f"what was submitted is damaged: {error}; submit the job again")
-
-
-def read_bundle(payload: bytes, blobs: str) -> Bundle | Damaged:
-    """Check the payload.  Called in the warm parent, where it costs a tenth of what it does after the fork."""
-    try:
-        return Bundle(*unpack(payload), blobs)
-    except Damaged as error:
-        return error
-
-
-def open_bundle(bundle: Bundle | Damaged) -> Bundle:
-    """Make a bundle's local modules importable; raises SetupFailed if it is not for this interpreter."""
-    if isinstance(bundle, Damaged):
-        raise _damaged(bundle)
-    meta = bundle.meta
-    python = tuple(meta["python"])
-    if python != sys.version_info[:2]:
-        raise SetupFailed(
-            f"submitted from Python {python[0]}.{python[1]}, but this is Python {sys.version_info[0]}."
-            f"{sys.version_info[1]}; bytecode does not travel between them. Use the same minor version"
-        )
-    modules.install(sources_of(bundle))
-    for filename, number in meta.get("lines", {}).items():
-        modules.remember_lines(filename, str(bundle.piece(number), "utf-8"))
-    return bundle
-
-
-def sources_of(bundle: Bundle) -> dict[str, modules.Source]:
-    """The local modules that travelled, by name."""
-    number = bundle.meta.get("sources")
-    if number is None:
-        return {}
-    return {name: modules.Source(*row) for name, row in json.loads(bytes(bundle.piece(number))).items()}
-
-
 def foresee(order: Order, payload: bytes) -> None:
     """In the warm parent, when it is idle: prepare for more jobs like this one."""
     environment.put_on(order)
-    with suppress(Damaged, SetupFailed):  # that is for the job to say
-        modules.precompile(sources_of(Bundle(*unpack(payload), order.blobs)))
-
-
-def _blob(root: str, ref: BlobRef) -> memoryview:
-    """A blob as private memory: the job may change its arguments in place, the blob stays as it is."""
-    if not ref.size:
-        return memoryview(b"")
-    try:
-        fd = os.open(os.path.join(root, ref.digest[:2], ref.digest), os.O_RDONLY)
-    except OSError as error:
-        raise Damaged(f"blob {ref.digest[:12]} is not there ({error.strerror})") from error
-    try:
-        if os.fstat(fd).st_size != ref.size:
-            raise Damaged(f"blob {ref.digest[:12]} is not {ref.size} bytes long")
-        view = memoryview(mmap.mmap(fd, ref.size, access=mmap.ACCESS_COPY))
-    finally:
-        os.close(fd)
-    if digest_of(view) != ref.digest:
-        path = os.path.join(root, ref.digest[:2], ref.digest)
-        with suppress(OSError):  # out of the way: the next submission stores it anew
-            os.rename(path, path + ".damaged")
-        raise Damaged(f"blob {ref.digest[:12]} does not match its digest")
-    return view
-
-
-def load_function(bundle: Bundle) -> Callable[..., Any]:
-    """The user's function; one of ``__main__`` becomes visible there, as it was for the submitter."""
-    reference = bundle.meta.get("reference")
-    if reference is not None:
-        function: Callable[..., Any] = modules.resolve(*reference).__wrapped__
-        return function
-    function = bundle.load(bundle.meta["function"])
-    if isinstance(function, types.FunctionType) and function.__module__ == "__main__":
-        main = vars(sys.modules["__main__"])
-        main.update({k: v for k, v in function.__globals__.items() if not k.startswith("__")})
-        main.setdefault(function.__name__, function)
-    return function
-
-
-def call(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Call it; what an async function returns is run to its end.
-
-    A child that the function has forked, and that comes out of it as well, ends here: the result is the parent's.
-    """
-    me = os.getpid()
-    try:
-        value = function(*args, **kwargs)
-        return run_to_end(value) if isinstance(value, types.CoroutineType) else value
-    finally:
-        if os.getpid() != me:
-            end_fork(sys.exc_info()[1])
+    with suppress(Damaged, bundles.SetupFailed):  # that is for the job to say
+        modules.precompile(bundles.sources_of(bundles.Bundle(*unpack(payload), order.blobs)))
 
 
 def complain(text: str) -> None:
     """Into the job's stderr, if there is room for that."""
     with suppress(OSError):
         print(f"clustrix: {text}", file=sys.stderr, flush=True)
-
-
-def end_fork(error: BaseException | None) -> NoReturn:
-    """The end of a process that has come out of the user's function without being the job's own, as Python would end it."""
-    code = 0
-    try:
-        if isinstance(error, SystemExit):
-            code = error.code if isinstance(error.code, int) else int(error.code is not None)
-        elif error is not None:
-            code = 1
-            sys.excepthook(type(error), error, error.__traceback__)
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(code & 0xFF)
-
-
-def run_to_end(coroutine: types.CoroutineType[Any, Any, Any]) -> Any:
-    """The result of a coroutine, in an event loop of its own."""
-    import asyncio  # 40 ms that most jobs need not pay
-
-    return asyncio.run(coroutine)

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from clustrix.runner import call, folders, layout, maps, processes, setup
+from clustrix.runner import bundles, call, folders, layout, maps, processes, setup
 from clustrix.runner.frames import Damaged
 from clustrix.runner.messages import Decoder, encode
 
@@ -129,9 +129,9 @@ class WarmParent:
 
     def _fork(self, order: setup.Order, payload: bytes) -> tuple[int, str]:
         @functools.cache
-        def get_order() -> tuple[setup.Order, setup.Bundle | Damaged]:
+        def get_order() -> tuple[setup.Order, bundles.Bundle | Damaged]:
             setup.environment.put_on(order)
-            return order, setup.read_bundle(payload, order.blobs)
+            return order, bundles.read_bundle(payload, order.blobs)
 
         # Read here, where it costs a tenth; what an order can break is to be its own child, which tries again.
         with suppress(Exception):
@@ -173,7 +173,7 @@ class WarmParent:
             return None
         return spare.pid, spare.start
 
-    def _child(self, get_order: Callable[[], tuple[setup.Order, setup.Bundle | Damaged] | None]) -> None:
+    def _child(self, get_order: Callable[[], tuple[setup.Order, bundles.Bundle | Damaged] | None]) -> None:
         code = 70  # EX_SOFTWARE: this very code failed
         try:
             setup.become_runner()
@@ -189,7 +189,7 @@ class WarmParent:
         finally:
             os._exit(code)
 
-    def _work(self, get_order: Callable[[], tuple[setup.Order, setup.Bundle | Damaged] | None]) -> int:
+    def _work(self, get_order: Callable[[], tuple[setup.Order, bundles.Bundle | Damaged] | None]) -> int:
         folder = folders.Folder(self._ready)
         found = get_order()
         if found is None:
