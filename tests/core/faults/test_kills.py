@@ -167,6 +167,21 @@ def test_late_order(home: Home, submit: str, result: str) -> None:
     process.communicate(timeout=20)
 
 
+STEPS = """
+@cluster
+def work(n):
+    count(n)
+    time.sleep(0.1)  # a start is written down before the end
+    return n * n
+
+jobs = [work.submit(0)]
+jobs[0].result(timeout=60)  # now a dispatcher is there: each of the others makes it look
+for n in range(1, 6):
+    jobs.append(work.submit(n))
+    time.sleep(0.1)
+print(*[job.result(timeout=60) for job in jobs], flush=True)
+"""
+
 POINTS = [
     "dispatcher.before-recovery",
     "dispatcher.after-look",
@@ -184,12 +199,7 @@ def test_dispatcher_killed_at_each_of_its_steps(home: Home, point: str, nth: int
     flag = home.root / "flag"
     if point == "dispatcher.before-recovery":
         nth = 1  # it is passed once in a process
-    after = "print(*[job.result(timeout=60) for job in jobs], flush=True)"
-    # Long enough that a start is written down before the end, and several looks are taken.
-    script = SUBMIT.format(number=6, seconds=0.1, after=after)
-    script = script.replace("for n in range(6)]", "for n in range(6) if not time.sleep(0.1)]")
-    assert "time.sleep(0.1)]" in script
-    out = home.run(script, CLUSTRIX_FAULT=f"{point}:{nth}@{flag}")
+    out = home.run(STEPS, CLUSTRIX_FAULT=f"{point}:{nth}@{flag}")
     assert flag.exists(), "the point was not passed"
     assert out.splitlines()[-1].split() == [str(n * n) for n in range(6)]
     assert home.runs() == {str(n): 1 for n in range(6)}
