@@ -86,6 +86,41 @@ assert work.submit(9).result(timeout=30) == 10
     assert home.runs() == {str(n): 1 for n in (0, 1, 2, 3, 4, 9)}
 
 
+def test_forks_while_threads_submit(home: Home) -> None:
+    """A child is forked in the middle of other threads' submissions: it submits too, and holds up nobody."""
+    out = home.run("""
+import threading
+
+@cluster
+def work(n):
+    return n
+
+work(0)
+jobs, over = [], threading.Event()
+
+def submit():
+    while not over.wait(0.02):
+        jobs.append(work.submit(1))
+
+threads = [threading.Thread(target=submit) for _ in range(4)]
+[thread.start() for thread in threads]
+slowest = 0
+for _ in range(40):
+    pid = os.fork()
+    if pid == 0:
+        work.submit(2)
+        os._exit(0)
+    began = time.monotonic()
+    assert os.waitpid(pid, 0)[1] == 0
+    slowest = max(slowest, time.monotonic() - began)
+over.set()
+[thread.join() for thread in threads]
+assert {job.result(timeout=60) for job in jobs} == {1}
+print(slowest < 10)
+""")
+    assert out.strip() == "True"
+
+
 def test_two_hundred_jobs_cancelled_while_starting(home: Home) -> None:
     """200 jobs cancelled while starting: each is CANCELLED or done, none runs on, none twice."""
     out = home.run(

@@ -15,6 +15,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -46,15 +47,24 @@ class Connection:
             self._inode = os.fstat(self._turn).st_ino
             # Created here and not by SQLite, whose new files follow the umask.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._sql: sqlite3.Connection | None = None
+            self._pid = os.getpid()
+            self._closed = False
+            _open_ones.add(self)
+            with self._lock:
+                self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._sql is None:
             self._sql = sqlite3.connect(
                 self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._pid = os.getpid()
-            self._closed = False
-            self._open()
+            self._durable = None
+            self._prepare(self._sql)
+        return self._sql
 
-    def _open(self) -> None:
-        execute = self._sql.execute
+    def _prepare(self, sql: sqlite3.Connection) -> None:
+        execute = sql.execute
         (version,) = execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             raise JournalTooNew(
@@ -67,7 +77,7 @@ class Connection:
         execute(f"PRAGMA wal_autocheckpoint = {_FULL_BACKSTOP_PAGES}")
         if version < VERSION:
             with self.write():
-                migrate(self._sql)
+                migrate(sql)
 
     @contextmanager
     def _turn_taken(self) -> Iterator[None]:
@@ -81,23 +91,24 @@ class Connection:
     def write(self, durable: bool = True) -> Iterator[sqlite3.Connection]:
         """A transaction: all of it or nothing."""
         with self.translated(), self._lock, self._turn_taken():
+            sql = self._opened()
             if durable != self._durable and not self._networked:
-                self._sql.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                sql.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._durable = durable
-            self._sql.execute("BEGIN IMMEDIATE")
+            sql.execute("BEGIN IMMEDIATE")
             try:
-                yield self._sql
-                self._sql.execute("COMMIT")
+                yield sql
+                sql.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):  # a full disk may have rolled it back already
-                    self._sql.execute("ROLLBACK")
+                    sql.execute("ROLLBACK")
                 raise
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """For looking things up."""
         with self.translated(), self._lock:
-            yield self._sql
+            yield self._opened()
 
     def checkpoint(self) -> None:
         """Move what is committed from the log into the database; then the next commit begins the log anew."""
@@ -135,7 +146,8 @@ class Connection:
         with self._lock:
             if not self._closed:
                 self._closed = True
-                self._sql.close()
+                if self._sql is not None:
+                    self._sql.close()
                 os.close(self._turn)
 
     def __del__(self) -> None:
@@ -179,3 +191,41 @@ class Connection:
                 self.path, f"cannot be written ({text})", "Check its owner and permissions."
             )
         return JournalError(self.path, text)
+
+    # -- forks
+
+    def before_fork(self) -> None:
+        """Wait until no thread uses it, and let go of the file.
+
+        A child inherits what SQLite notes of locks that its process holds, and would wait for ever for a thread that it does not have.
+        """
+        self._lock.acquire()
+        if self._sql is not None and self._pid == os.getpid() and not self._sql.in_transaction:
+            self._sql.close()
+            self._sql = None
+
+    def after_fork(self) -> None:
+        """In parent and child: it is opened again when it is needed."""
+        self._lock.release()
+
+
+_open_ones: weakref.WeakSet[Connection] = weakref.WeakSet()
+_held: list[Connection] = []
+_one_fork = threading.RLock()
+"""Several threads may fork at once."""
+
+
+def _before_fork() -> None:
+    _one_fork.acquire()
+    _held[:] = list(_open_ones)
+    for connection in _held:
+        connection.before_fork()
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().after_fork()
+    _one_fork.release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
