@@ -96,6 +96,27 @@ def test_cancel_after_the_end_is_refused() -> None:
     assert not job.cancelled()
 
 
+def test_what_cancel_says_is_what_happens() -> None:
+    """Jobs are cancelled in the moment in which they end: True means JobCancelled, False means the result, each time."""
+
+    @cluster
+    def quick(n: int) -> int:
+        return n
+
+    quick(0)
+    for number in range(20):
+        jobs = [quick.submit(n) for n in range(5)]
+        time.sleep(number * 0.001)
+        said = [job.cancel() for job in jobs]
+        for n, job in enumerate(jobs):
+            if said[n]:
+                with pytest.raises(JobCancelled):
+                    job.result(20)
+            else:
+                assert job.result(20) == n
+            assert job.cancelled() is said[n]
+
+
 INTERRUPTED = """
 import os, time
 from clustrix import cluster

@@ -178,7 +178,7 @@ def test_environment_file_stays_while_a_job_needs_it(journal: Journal, place: Pl
     (file,) = Path(place.environments).iterdir()
     for seq, there in ((first, True), (second, False)):
         journal.finish([Outcome(seq, JobState.SUCCEEDED)])
-        journal.drop_environs([name, "unknown.token"])
+        journal.drop_environs()
         assert any(file.read_bytes()) is there
     with pytest.raises(ValueError, match="gone"):
         variables.read(path)
@@ -196,7 +196,7 @@ def test_environment_file_is_used_again(
         seen.add(name)
         assert variables.read(os.path.join(place.environments, name))["NUMBER"] == str(number)
         journal.finish([Outcome(seq, JobState.SUCCEEDED)])
-        journal.drop_environs([name])
+        journal.drop_environs()
     assert len(seen) == 3
     assert len(os.listdir(place.environments)) == 1
     jobs = []
@@ -204,7 +204,7 @@ def test_environment_file_is_used_again(
         monkeypatch.setenv("NUMBER", str(number) * 10_000 * number)
         jobs.append(submit(journal, f"B{number}"))
     journal.finish(Outcome(seq, JobState.SUCCEEDED) for seq in jobs)
-    journal.drop_all_environs()
+    journal.drop_environs()
     files = list(Path(place.environments).iterdir())
     assert 0 < len(files) <= 4
     assert not any(any(file.read_bytes()) for file in files)
@@ -221,7 +221,7 @@ def test_half_blanked_environment_file(
     (file,) = Path(place.environments).iterdir()
     whole = file.read_bytes()
     file.write_bytes(whole[:32] + bytes(4000) + whole[4032:])
-    journal.drop_all_environs()
+    journal.drop_environs()
     assert not any(file.read_bytes())
     # As a disk may leave it that was cut off while it wrote.
     file.write_bytes(bytes(4096) + whole[4096:])

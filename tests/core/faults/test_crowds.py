@@ -221,3 +221,30 @@ def test_bad_idle_time_is_told_and_not_used(home: Home, seconds: str) -> None:
     )
     assert out.split() == ["2"]
     assert f"CLUSTRIX_DISPATCHER_IDLE_SECONDS='{seconds}' is not a number of seconds" in home.log()
+
+
+def test_first_session_that_ignores_signals(home: Home) -> None:
+    """A shell starts it in the background, with SIGINT ignored: jobs of later sessions are cancelled as ever."""
+    first = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    work = "@cluster\ndef work():\n    import signal\n    return [signal.getsignal(n) for n in (1, 2)]\n\n"
+    home.run(first + work + "work()")
+    out = home.run(work + "import signal\nprint(work() == [signal.SIG_DFL, signal.default_int_handler])")
+    assert out.strip() == "True"
+
+
+def test_nested_jobs_that_ask_for_memory(home: Home) -> None:
+    """A job waits for one that it has submitted, and both ask for more than half of the memory."""
+    out = home.run("""
+from clustrix.backends.local.capacity import machine_bytes
+
+@cluster(memory=int(machine_bytes() * 0.6))
+def child(n):
+    return n + 1
+
+@cluster(memory=int(machine_bytes() * 0.6))
+def parent(n):
+    return child.submit(n).result(timeout=30)
+
+print(parent.submit(1).result(timeout=40))
+""")
+    assert out.strip() == "2"

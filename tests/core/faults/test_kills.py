@@ -57,6 +57,17 @@ def test_submitter_killed_right_after_submit(home: Home) -> None:
     check(home, submit_and_die(home, 50, 0.01))
 
 
+def test_submitter_killed_in_the_middle_of_a_submission(home: Home) -> None:
+    """Its job was never written down: its environment variables do not stay either."""
+    script = SUBMIT.format(number=1, seconds=0, after="os.environ['TOKEN'] = 'hunter2'; work(1); work(2)")
+    process = home.start(script, CLUSTRIX_FAULT=f"submitter.after-environ:3@{home.root / 'flag'}")
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    environments = home.state / "environments"
+    assert until(lambda: not any(b"hunter2" in path.read_bytes() for path in environments.iterdir()))
+    assert home.runs() == {"0": 1, "1": 1}
+
+
 def test_jobs_end_though_nobody_asks(home: Home) -> None:
     """The submitter is dead and nobody attaches: the jobs run all the same."""
     submit_and_die(home, 10, 0.0)

@@ -151,6 +151,25 @@ except ClustrixError as error:
     assert "gone" in lines[1]
 
 
+def test_folder_of_a_running_job_vanishes(home: Home) -> None:
+    """Its claim is gone with it: the job is not run again, and says what became of it."""
+    out = home.run("""
+import shutil
+
+@cluster
+def work(n):
+    count(n)
+    shutil.rmtree(os.path.join(HOME, "clustrix", "live", os.environ["CLUSTRIX_JOB_ID"]))
+
+try:
+    work(1)
+except Exception as error:
+    print(type(error).__name__)
+""")
+    assert out.strip() == "ResultNotStored"
+    assert home.runs() == {"1": 1}
+
+
 def test_read_only_state_directory(home: Home) -> None:
     """A read-only state directory is refused with its path and what to do."""
     if os.geteuid() != 0:

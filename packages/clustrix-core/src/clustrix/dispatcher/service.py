@@ -54,8 +54,8 @@ class Dispatcher:
         self._moves_timer: asyncio.TimerHandle | None = None
         self._finished: list[tuple[JobRecord, Outcome]] = []
         self._flush_scheduled = False
-        self._environs: set[str] = set()
-        """Files of environment variables that may be needed no longer."""
+        self._dropping = False
+        """Whether files of environment variables may be needed no longer."""
         self._rows = 0
         self._idle_timer: asyncio.TimerHandle | None = None
         self._leaving = asyncio.Event()
@@ -161,7 +161,12 @@ class Dispatcher:
         point("dispatcher.before-commit")
         self._check_place()
         try:
-            self._journal.finish((outcome for _, outcome in batch), self._moves.values())
+            records = {record.seq: record for record, _ in batch}
+            written = self._journal.finish(
+                (outcome for _, outcome in batch),
+                self._moves.values(),
+                lambda seq: self._backend.cancellation(records[seq]),
+            )
         except JournalError as error:
             if self._journal.vanished():
                 raise
@@ -173,13 +178,11 @@ class Dispatcher:
         point("dispatcher.after-commit")
         self._finished = []
         self._moves = {}
-        self._clients.tell_ends({record.id: outcome.state for record, outcome in batch})
+        self._clients.tell_ends({records[outcome.seq].id: outcome.state for outcome in written})
         for record, outcome in batch:
             log.debug("job %s: -> %s %s", record.id, outcome.state, outcome.reason)
             self._backend.forget(record)
-        if not self._environs:
-            self._loop.call_later(_ENVIRON_SECONDS, self._guarded, self._drop_environs)
-        self._environs.update(record.environ for record, _ in batch)
+        self._drop_environs_soon()
         self._count(len(batch))
         self._rest()
 
@@ -190,10 +193,15 @@ class Dispatcher:
             self._rows = 0
             self._journal.checkpoint()
 
+    def _drop_environs_soon(self) -> None:
+        if not self._dropping:
+            self._dropping = True
+            self._loop.call_later(_ENVIRON_SECONDS, self._guarded, self._drop_environs)
+
     def _drop_environs(self) -> None:
-        names, self._environs = self._environs, set()
+        self._dropping = False
         with suppress(JournalError):  # tried again at the next end of a job, or by the next dispatcher
-            self._journal.drop_environs(names)
+            self._journal.drop_environs()
         self._rest()
 
     def progressed(self, job: str) -> None:
@@ -233,6 +241,7 @@ class Dispatcher:
         """A client is gone; it may have had no time to say what it has submitted."""
         if not self._closed and not self._retired:
             self._look()
+            self._drop_environs_soon()  # it may have died in the middle of a submission
 
     # -- coming to an end
 
@@ -262,7 +271,7 @@ class Dispatcher:
         self.leave()
 
     def _busy(self) -> bool:
-        return bool(self._clients or self._backend.busy() or self._finished or self._environs)
+        return bool(self._clients or self._backend.busy() or self._finished or self._dropping)
 
     def _rest(self) -> None:
         """(Re)start the countdown to leaving, or stop it while there is something to do."""
@@ -289,7 +298,7 @@ class Dispatcher:
         if there:
             with suppress(JournalError):  # the next dispatcher writes it, or never needs it
                 self._journal.move(self._moves.values())
-                self._journal.drop_environs(self._environs)
+                self._journal.drop_environs()
         self._clients.close_doors(ours=there)
         self._backend.close(self._heirs)
         self._journal.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ from clustrix.journal.connection import Connection
 from clustrix.journal.environs import Environs
 from clustrix.journal.place import Place
 from clustrix.journal.records import Change, JobRecord, JobState, NewJob, Outcome
+from clustrix.runner.faults import point
 
 _COLUMNS = ", ".join(JobRecord._fields)
 _LIVE = "state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING')"
@@ -45,6 +46,7 @@ class Journal:
                 if known is not None:
                     return known
             environ = self._environs.put()
+            point("submitter.after-environ")
             now = time.time()
             fields = job._asdict()
             names = ", ".join(fields)
@@ -173,21 +175,35 @@ class Journal:
         with self._connection.write(durable=False) as sql:
             self._move(sql, changes)
 
-    def finish(self, outcomes: Iterable[Outcome], changes: Iterable[Change] = ()) -> None:
-        """Write down how jobs ended, durably and all at once.  A job that has ended already stays as it is.
+    def finish(
+        self,
+        outcomes: Iterable[Outcome],
+        changes: Iterable[Change] = (),
+        cancellation: Callable[[int], Outcome] | None = None,
+    ) -> list[Outcome]:
+        """Write down how jobs ended, durably and all at once; returns that.  A job that has ended already stays as it is.
 
-        ``changes``: what ``move`` would have written, in the same transaction.
+        ``changes``: what ``move`` would have written, in the same transaction.  ``cancellation``: the outcome, by its number, of a
+        job whose end was wished for and promised before its own was written.
         """
         now = time.time()
+        written = []
         with self._connection.write() as sql:
             self._move(sql, changes)
             for outcome in outcomes:
+                if cancellation is not None and outcome.state is not JobState.CANCELLED:
+                    (wished,) = sql.execute(
+                        "SELECT cancel FROM jobs WHERE seq = ?", (outcome.seq,)
+                    ).fetchone()
+                    outcome = cancellation(outcome.seq) if wished else outcome
+                written.append(outcome)
                 change = Change(outcome.seq, now, outcome.state, outcome.reason)
                 if self._set_state(sql, change):
                     sql.execute(
                         "INSERT OR REPLACE INTO results (job, data, path, error) VALUES (?, ?, ?, ?)",
                         (outcome.seq, outcome.data, outcome.path, outcome.error),
                     )
+        return written
 
     def _move(self, sql: sqlite3.Connection, changes: Iterable[Change]) -> None:
         for change in changes:
@@ -206,19 +222,15 @@ class Journal:
             )
         return changed == 1
 
-    def drop_environs(self, names: Iterable[str]) -> None:
+    def drop_environs(self) -> None:
         """Blank the files of those environment variables that no live job needs."""
         with self._connection.read() as sql:
-            idle = [name for name in names if self._idle(sql, name)]
+            idle = [name for name in self._environs.held() if self._idle(sql, name)]
         if idle:
             with self._connection.write(durable=False) as sql:
                 for name in idle:
                     if self._idle(sql, name):
                         self._environs.forget(name)
-
-    def drop_all_environs(self) -> None:
-        """The same, of all that there are."""
-        self.drop_environs(self._environs.held())
 
     @staticmethod
     def _idle(sql: sqlite3.Connection, environ: str) -> bool:

@@ -16,6 +16,8 @@ MAP_MARKS = "marks"
 MAP_RESULTS = "results-"
 """Followed by the number of the worker that wrote the file."""
 
+EX_SOFTWARE = 70
+"""The runner itself failed."""
 EX_CLAIMED = 75
 """Another process had the claim; nothing was run."""
 EX_STORE = 74

@@ -174,7 +174,7 @@ class WarmParent:
         return spare.pid, spare.start
 
     def _child(self, get_order: Callable[[], tuple[setup.Order, bundles.Bundle | Damaged] | None]) -> None:
-        code = 70  # EX_SOFTWARE: this very code failed
+        code = layout.EX_SOFTWARE
         try:
             setup.become_runner()
             self._control.close()
@@ -282,6 +282,7 @@ class WarmParent:
 def main() -> None:
     """Entry point of the warm parent."""
     os.chdir("/")
+    _heed_signals()
     control = socket.socket(fileno=os.dup(0))
     events = socket.socket(fileno=int(sys.argv[1]))
     null = os.open(os.devnull, os.O_RDWR)
@@ -290,6 +291,14 @@ def main() -> None:
     prepare(sys.argv[3])
     WarmParent(control, events, sys.argv[4], sys.argv[5:]).serve()
     os._exit(0)  # nothing is left to be tidied up that the kernel does not
+
+
+def _heed_signals() -> None:
+    """Have all signals as Python has them: what the first session's shell ignored for it is nothing to the jobs of others."""
+    for number in signal.valid_signals() - {signal.SIGPIPE, getattr(signal, "SIGXFSZ", signal.SIGPIPE)}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            interrupt = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if interrupt else signal.SIG_DFL)
 
 
 def _fork() -> int:

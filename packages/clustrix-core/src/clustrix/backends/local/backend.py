@@ -56,7 +56,7 @@ class LocalBackend:
         self._capacity = Capacity(machine_cores(), machine_bytes())
         self._waiting: dict[str, JobRecord] = {}
         self._children: dict[str, int] = {}
-        """How many live jobs a running job has submitted: it lends them its cores, or they might wait for each other."""
+        """How many live jobs a running job has submitted: it lends them what it holds, or they might wait for each other."""
         self._environs: dict[str, dict[str, str]] = {}
         self._elsewhere: dict[str, tuple[int, int]] = {}
         self._elsewhere_at = 0.0
@@ -81,7 +81,7 @@ class LocalBackend:
             self._count_child(record, 1)
             self._waiting[record.id] = record
         self._fill()
-        used = self._used()
+        used = self._used_here_and_elsewhere()
         now = time.time()
         changes = []
         for ahead, record in enumerate(self._waiting.values()):
@@ -100,6 +100,10 @@ class LocalBackend:
             self._supervisor.conclude(run, run.cancellation())
         elif run is not None:
             self._supervisor.cancel(run)
+
+    def cancellation(self, record: JobRecord) -> Outcome:
+        """The outcome of a job that shall count as cancelled, whatever it has come to."""
+        return self._runs.get(record.id, Run(record, self._capacity.need(record), self._place)).cancellation()
 
     def unknown(self, jobs: Iterable[str]) -> list[str]:
         """Those of the jobs that are not, or no longer, this backend's to run."""
@@ -130,7 +134,7 @@ class LocalBackend:
         for job in self._journal.finished_among(names):
             self._supervisor.tidy(job)
         self._supervisor.sweep()
-        self._journal.drop_all_environs()
+        self._journal.drop_environs()
 
     def abandon(self) -> None:
         """The state directory is gone: nobody can ever have these results."""
@@ -164,9 +168,9 @@ class LocalBackend:
     def _used(self) -> Need:
         cores = memory = 0
         for run in self._runs.values():
-            lends = self._children.get(run.record.id, 0) > 0
-            cores += 0 if lends else run.need.cores * run.size
-            memory += run.need.memory * run.size
+            if self._children.get(run.record.id, 0) == 0:
+                cores += run.need.cores * run.size
+                memory += run.need.memory * run.size
         return Need(cores, memory)
 
     def _fill(self) -> None:
@@ -174,10 +178,7 @@ class LocalBackend:
         maps = [run for run in self._runs.values() if isinstance(run, MapRun)]
         if not self._waiting and not maps:
             return
-        elsewhere = self._held_elsewhere()
-        used = self._used()
-        for cores, size in elsewhere.values():
-            used = used.plus(Need(cores, size))
+        used = self._used_here_and_elsewhere()
         starts: list[tuple[Run, int]] = []
         for record in list(self._waiting.values()):
             need = self._capacity.need(record)
@@ -199,8 +200,8 @@ class LocalBackend:
                 if count:
                     used = used.plus(mapped.need, count)
                     starts.append((mapped, count))
-        elif elsewhere:
-            self._look_elsewhere(elsewhere)
+        elif self._elsewhere:
+            self._look_elsewhere()
         self._start(starts)
 
     def _new_run(self, record: JobRecord) -> Run:
@@ -231,17 +232,28 @@ class LocalBackend:
 
     # -- other environments' jobs on this machine
 
-    def _held_elsewhere(self) -> dict[str, tuple[int, int]]:
+    def _used_here_and_elsewhere(self) -> Need:
         now = time.monotonic()
         if now - self._elsewhere_at > _ELSEWHERE_SECONDS:
-            self._elsewhere, self._elsewhere_at = self._journal.held_elsewhere(self._instance.name), now
-        return self._elsewhere
+            held = self._journal.held_elsewhere(self._instance.name)
+            self._elsewhere, self._elsewhere_at = {n: h for n, h in held.items() if self._counts(n)}, now
+        used = self._used()
+        for cores, size in self._elsewhere.values():
+            used = used.plus(Need(cores, size))
+        return used
 
-    def _look_elsewhere(self, elsewhere: dict[str, tuple[int, int]]) -> None:
+    def _counts(self, name: str) -> bool:
+        """Whether what an environment's jobs hold will ever be given back: one that was removed has left it behind."""
+        return self._instance.other(name).running() or self._executable(name) is not None
+
+    def _executable(self, name: str) -> str | None:
+        known = self._journal.dispatcher_of(name)
+        return known[0] if known is not None and os.access(known[0], os.X_OK) else None
+
+    def _look_elsewhere(self) -> None:
         """They are in the way: look again soon, and see that somebody looks after them."""
-        for name in elsewhere:
-            other = self._instance.other(name)
-            known = self._journal.dispatcher_of(name)
-            if not other.running() and known is not None and os.access(known[0], os.X_OK):
-                other.start(known[0])
+        for name in self._elsewhere:
+            other, executable = self._instance.other(name), self._executable(name)
+            if executable is not None and not other.running():
+                other.start(executable)
         self._supervisor.later(_FOREIGN_SECONDS, self._fill)

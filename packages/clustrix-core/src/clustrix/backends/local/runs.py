@@ -196,6 +196,10 @@ class CallRun(Run):
         if found is not None:
             return found
         holder = claim.read(self.file(layout.CLAIM))
+        if holder is None and status is not None and os.WIFEXITED(status):
+            begun = os.WEXITSTATUS(status) not in (layout.EX_CLAIMED, layout.EX_SOFTWARE)
+            if begun:  # somebody has removed its folder, and the claim with it
+                return self._ended(self._verdict(runner, status))
         if holder is None:
             self._starts += 1
             return self.cancellation() if self.cancelled else self._again()
