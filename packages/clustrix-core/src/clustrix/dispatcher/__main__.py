@@ -1,8 +1,12 @@
-"""``python -m clustrix.dispatcher STATE_DIRECTORY NAME``: the dispatcher in the foreground."""
+"""``python -m clustrix.dispatcher STATE_DIRECTORY NAME [STARTING]``: the dispatcher in the foreground.
+
+STARTING is a descriptor with a lock that keeps others from starting one meanwhile: of many clients that wait, one does.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 import signal
@@ -25,6 +29,9 @@ def main() -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     bounds.loosen()
     lock = wait_for_lock(instance, _START_SECONDS)
+    for starting in map(int, sys.argv[3:]):
+        fcntl.flock(starting, fcntl.LOCK_UN)
+        os.close(starting)
     if lock is None:
         return 0
     if os.path.exists(instance.log) and os.path.getsize(instance.log) > _LARGEST_LOG_BYTES:

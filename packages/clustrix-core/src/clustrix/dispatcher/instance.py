@@ -103,7 +103,17 @@ class Instance:
         return command(self.place.root, self.name)
 
     def start(self, executable: str = "") -> None:
-        """Start the dispatcher in a process of its own, and do not wait for it."""
+        """Start the dispatcher in a process of its own, and do not wait for it; nothing if one is just being started."""
+        starting = os.open(self._base + ".start", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(starting, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._start(executable, starting)
+        except BlockingIOError:
+            return
+        finally:
+            os.close(starting)
+
+    def _start(self, executable: str, starting: int) -> None:
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -112,7 +122,8 @@ class Instance:
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             process = subprocess.Popen(
-                command(self.place.root, self.name, executable),
+                [*command(self.place.root, self.name, executable), str(starting)],
+                pass_fds=(starting,),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

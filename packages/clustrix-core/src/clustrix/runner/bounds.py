@@ -1,4 +1,4 @@
-"""What the system allows a process: resource limits, niceness, cores.  A job gets what its submitter had.
+"""What the system allows a process: resource limits, niceness, cores, modes of new files.  A job gets what its submitter had.
 
 A child inherits all of it from its parent, and jobs come from a warm parent that some other session may have started.
 """
@@ -27,10 +27,24 @@ def mine() -> dict[str, Any]:
     found: dict[str, Any] = {
         "limits": {name: resource.getrlimit(number) for name, number in _LIMITS.items()},
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "umask": _umask(),
     }
     if hasattr(os, "sched_getaffinity"):
         found["cores"] = sorted(os.sched_getaffinity(0))
     return found
+
+
+def _umask() -> int:
+    try:
+        status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # not Linux: for a moment, other threads' files are private
+        mask = os.umask(0o077)
+        os.umask(mask)
+        return mask
+    try:
+        return int(os.read(status, 128).partition(b"Umask:")[2].split(None, 1)[0], 8)
+    finally:
+        os.close(status)
 
 
 def text() -> str:
@@ -51,6 +65,7 @@ def put_on(bounds: dict[str, Any]) -> None:
         most = hard if _within(hard, now[1]) else now[1]
         with suppress(OSError, ValueError):
             resource.setrlimit(_LIMITS[name], (soft if _within(soft, most) else most, most))
+    os.umask(bounds["umask"])
     with suppress(OSError):
         if bounds["nice"] != os.getpriority(os.PRIO_PROCESS, 0):
             os.setpriority(os.PRIO_PROCESS, 0, bounds["nice"])
@@ -73,7 +88,7 @@ def loosen() -> None:
 def tighter(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
     """Whether a dispatcher with their bounds would hold up a session with ours."""
     return theirs["nice"] > ours["nice"] or any(
-        not _within(ours["limits"][name][1], theirs["limits"][name][1]) for name in _CHOKING
+        not _within(limit[1], theirs["limits"][name][1]) for name, limit in ours["limits"].items()
     )
 
 

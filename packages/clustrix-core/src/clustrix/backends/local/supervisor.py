@@ -19,7 +19,7 @@ from clustrix.backends.local.runs import Adopt, Again, CallRun, Run, Runner, Ver
 from clustrix.backends.local.tidier import Tidier
 from clustrix.backends.local.verdict import CANCEL, kept_status
 from clustrix.journal import JobRecord, Outcome, Place
-from clustrix.runner import claim, processes
+from clustrix.runner import claim, layout, processes
 
 log = logging.getLogger("clustrix.backends.local")
 
@@ -117,7 +117,10 @@ class Supervisor:
             self._tidy_run(run)
 
     def tidy(self, job: str) -> None:
-        """Put away the folder of a job that has ended."""
+        """Put away the folder of a job that has ended, and end its process if that is still on its way out."""
+        holder = claim.read(os.path.join(self._place.live, job, layout.CLAIM))
+        if holder is not None and holder.lives():
+            self.later(_EXIT_SECONDS, processes.kill_tree, holder.pid, holder.start)
         self._tidier.tidy(job)
 
     def sweep(self) -> None:
