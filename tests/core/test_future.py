@@ -228,3 +228,8 @@ print(work.submit().id)
     run = run_script(script)
     assert attach(run.stdout.strip()).result(timeout=20) == 7, run.stderr
     assert lines(path) == ["run"]
+
+
+def test_timeout_may_be_as_long_as_one_likes() -> None:
+    """Longer than the system can count: as none."""
+    assert cluster(lambda: 7).submit().result(timeout=1e30) == 7

@@ -158,7 +158,7 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
         _ = self._home
         try:
             with suppress(CancelledError):  # the journal knows more
-                super().result(timeout)
+                super().result(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
         except FutureTimeoutError:
             raise TimeoutError(
                 f"job {self.id} ({self.name}) is not done after {timeout:g} s; it goes on"
