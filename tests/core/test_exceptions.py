@@ -228,3 +228,16 @@ def test_exception_with_an_array_comes_back() -> None:
     error = error_of(fail)
     assert type(error) is Plain
     assert error.args[0].sum() == 4999950000
+
+
+def test_exception_whose_notes_are_none() -> None:
+    """Somebody has put something else there: the exception comes home all the same."""
+
+    @cluster
+    def work() -> None:
+        error = ValueError("seven")
+        vars(error)["__notes__"] = 5
+        raise error
+
+    with pytest.raises(ValueError, match="seven"):
+        work()

@@ -79,6 +79,11 @@ def _collect(error: BaseException, nodes: list[BaseException]) -> None:
             queue += [node.__cause__, node.__context__]
 
 
+def _notes_of(error: BaseException) -> list[str]:
+    notes = getattr(error, "__notes__", None)
+    return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+
+
 def _node(error: BaseException, index: dict[int, int], pieces: list[Buffer]) -> dict[str, Any]:
     node: dict[str, Any] = {
         "module": type(error).__module__,
@@ -88,7 +93,7 @@ def _node(error: BaseException, index: dict[int, int], pieces: list[Buffer]) -> 
         "context": index.get(id(error.__context__)),
         "suppress": error.__suppress_context__,
         "frames": _frames(error.__traceback__),
-        "notes": [str(note) for note in getattr(error, "__notes__", ())],
+        "notes": _notes_of(error),
     }
     # The whole exception as its own __reduce__ says, and its parts for the case that its __init__ refuses them.
     for key, obj in (("whole", error), ("parts", (type(error), error.args, dict(vars(error))))):
