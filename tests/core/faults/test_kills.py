@@ -13,27 +13,29 @@ from tests.core.faults.home import Home, until
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
-SUBMIT = """
+WORK = """
 @cluster
 def work(n):
     count(n)
     time.sleep({seconds})
     return n * n
+"""
 
+SUBMIT = (
+    WORK
+    + """
 jobs = [work.submit(n) for n in range({number})]
 print(*[job.id for job in jobs], flush=True)
 {after}
 """
+)
 
-MAP = """
-@cluster
-def work(n):
-    count(n)
-    time.sleep({seconds})
-    return n * n
-
+MAP = (
+    WORK
+    + """
 jobs = work.map(range({number}))
 """
+)
 
 KILL_MYSELF = "os.kill(os.getpid(), 9)"
 

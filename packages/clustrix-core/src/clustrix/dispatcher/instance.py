@@ -40,9 +40,7 @@ class Instance:
     def try_lock(self) -> int | None:
         """Become the dispatcher: the lock's descriptor, or None while another holds it."""
         fd = os.open(self._base + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(fd):
             os.close(fd)
             return None
         # The holder's pid is for people; nothing is decided by it.
@@ -106,10 +104,8 @@ class Instance:
         """Start the dispatcher in a process of its own, and do not wait for it; nothing if one is just being started."""
         starting = os.open(self._base + ".start", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(starting, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._start(executable, starting)
-        except BlockingIOError:
-            return
+            if _locked(starting):
+                self._start(executable, starting)
         finally:
             os.close(starting)
 
@@ -142,6 +138,15 @@ class Instance:
                 if os.waitpid(pid, os.WNOHANG)[0] == 0:
                     continue
             _started.remove(pid)
+
+
+def _locked(fd: int) -> bool:
+    """Lock a file for this process; False while another has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 _started: list[int] = []

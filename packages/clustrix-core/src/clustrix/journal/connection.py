@@ -56,11 +56,18 @@ class Connection:
 
     def _opened(self) -> sqlite3.Connection:
         if self._sql is None:
+            if self.vanished():  # or SQLite would make a new journal
+                raise self.gone()
             self._sql = sqlite3.connect(
                 self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             self._durable = None
-            self._prepare(self._sql)
+            try:
+                self._prepare(self._sql)
+            except BaseException:
+                self._sql.close()
+                self._sql = None
+                raise
         return self._sql
 
     def _prepare(self, sql: sqlite3.Connection) -> None:

@@ -81,7 +81,7 @@ def _collect(error: BaseException, nodes: list[BaseException]) -> None:
 
 def _notes_of(error: BaseException) -> list[str]:
     notes = getattr(error, "__notes__", None)
-    return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+    return [_text_of(note) for note in notes] if isinstance(notes, (list, tuple)) else []
 
 
 def _node(error: BaseException, index: dict[int, int], pieces: list[Buffer]) -> dict[str, Any]:
@@ -121,9 +121,9 @@ class _ExceptionPickler(ResultPickler):
         super(Pickler, self).__init__(file, protocol=PROTOCOL)
 
 
-def _text_of(error: BaseException) -> str:
+def _text_of(thing: object) -> str:
     try:
-        return str(error)
+        return str(thing)
     except Exception as second:  # a user's __str__ may fail; the error itself must not be lost
         return f"<its text could not be made: {type(second).__name__}>"
 

@@ -68,8 +68,7 @@ class MapRun(Run):
         """Give to others what was given to a worker that will never begin."""
         mine = self._claimed_by(worker)
         if mine:
-            done = self._done()
-            self._given += _ranges([item for item in mine if item not in done])
+            self._hand_on(mine, self._done())
 
     def ended(self, runner: Runner, status: int | None) -> Verdicts:
         """What the end of a worker means."""
@@ -110,12 +109,14 @@ class MapRun(Run):
             self._starts += 1
         else:
             self._starts = 0
-        left = [item for item in mine if item not in done]
-        self._given += _ranges(left)
+        self._hand_on(mine, done)
         # The worker's own count may be one short of its records.
         finished = sum(1 for item in mine if item in done)
         failed = sum(1 for item in mine if done.get(item))
         self.marks.set(runner.worker, finished, failed)
+
+    def _hand_on(self, items: list[int], done: dict[int, bool]) -> None:
+        self._given += _ranges([item for item in items if item not in done])
 
     def unbegun(self) -> set[int]:
         """Workers that have items, and have not begun."""

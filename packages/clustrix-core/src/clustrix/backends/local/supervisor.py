@@ -120,7 +120,12 @@ class Supervisor:
         """Put away the folder of a job that has ended, and end its process if that is still on its way out."""
         holder = claim.read(os.path.join(self._place.live, job, layout.CLAIM))
         if holder is not None and holder.lives():
-            self.later(_EXIT_SECONDS, processes.kill_tree, holder.pid, holder.start)
+            self.later(_EXIT_SECONDS, self._end_left, job, holder)
+        else:
+            self._tidier.tidy(job)
+
+    def _end_left(self, job: str, holder: claim.Holder) -> None:
+        self._kill_tree(holder.pid, holder.start)
         self._tidier.tidy(job)
 
     def sweep(self) -> None:
@@ -233,10 +238,13 @@ class Supervisor:
 
     def _kill(self, runner: Runner) -> None:
         if self._by_pid.get(runner.pid, (None, None))[1] is runner:
-            try:
-                self._loop.run_in_executor(None, processes.kill_tree, runner.pid, runner.start)
-            except RuntimeError:  # an inline dispatcher whose interpreter is shutting down
-                processes.kill_tree(runner.pid, runner.start)
+            self._kill_tree(runner.pid, runner.start)
+
+    def _kill_tree(self, pid: int, start: str) -> None:
+        try:
+            self._loop.run_in_executor(None, processes.kill_tree, pid, start)
+        except RuntimeError:  # an inline dispatcher whose interpreter is shutting down
+            processes.kill_tree(pid, start)
 
     def _tidy_run(self, run: Run) -> None:
         if run.committed and not run.runners and not run.starting:
