@@ -62,6 +62,10 @@ class NewJob(NamedTuple):
     parent: str | None = None
     """The job that submitted this one."""
     key: str | None = None
+    place: str = ""
+    """JSON: the settings that tell a backend which place is meant, as a host; empty where there is but one."""
+    tags: str = ""
+    """JSON: a list of texts; empty for none."""
 
 
 class JobRecord(NamedTuple):
@@ -84,6 +88,10 @@ class JobRecord(NamedTuple):
     items: int
     parent: str | None
     created: float
+    place: str
+    tags: str
+    attempt: int
+    """Which try this is: more than 1 after a retry that the user asked for."""
 
 
 class Change(NamedTuple):
