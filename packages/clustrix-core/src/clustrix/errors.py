@@ -5,7 +5,10 @@
     ClustrixError
     ├── ConfigError (also ValueError)         a setting or option that cannot be
     │   ├── UnknownOption (also TypeError)    a name that nobody declared
+    │   ├── UnknownBackend                    a cluster_type that nobody brings
     │   └── ResourcesUnavailable              local_strict: more than this machine has
+    ├── PluginError                           something that is installed beside the core cannot be used
+    │   └── PluginConflict                    two plugins bring the same thing
     ├── BundleError (also TypeError)          the function or an argument cannot be sent
     ├── JournalError                          the state directory or the journal cannot be used
     │   ├── JournalUnusable                   read-only, somebody else's, vanished
@@ -13,6 +16,9 @@
     │   ├── JournalDamaged                    not a journal, or a broken one
     │   └── JournalTooNew                     written by a newer clustrix
     ├── DispatcherError                       the background process cannot be started
+    ├── BackendError                          what a backend has to say
+    │   ├── HostUnreachable                   nothing can be known of it at the moment
+    │   └── SubmissionRefused                 it does not take this job, and never will
     ├── UnknownJob (also LookupError)         no such id in the journal
     └── JobError                              a job did not come to a result
         ├── RemoteError                       its exception cannot be rebuilt here
@@ -36,7 +42,6 @@ An exception that the user's own function raises is none of these: it comes back
 from __future__ import annotations
 
 import errno
-import signal
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -82,8 +87,41 @@ class UnknownOption(ConfigError, TypeError):
         return f"unknown option {self.field!r}; {self.allowed}"
 
 
+class UnknownBackend(ConfigError):
+    """``cluster_type`` names no backend that is installed."""
+
+
 class ResourcesUnavailable(ConfigError):
     """With ``local_strict=True``: the job asks for more than this machine has."""
+
+
+class PluginError(ClustrixError):
+    """A plugin cannot be used.  ``plugin``: its distribution; ``problem``; ``advice``: what to do."""
+
+    def __init__(self, plugin: str, problem: str, advice: str = "") -> None:
+        super().__init__(plugin, problem, advice)
+        self.plugin = plugin
+        self.problem = problem
+        self.advice = advice
+
+    def __str__(self) -> str:
+        whose = f"plugin {self.plugin}: " if self.plugin else ""
+        return f"{whose}{self.problem}." + (
+            f" {self.advice[0].upper()}{self.advice[1:]}." if self.advice else ""
+        )
+
+
+class PluginConflict(PluginError):
+    """Two plugins bring something of the same kind and name; neither is chosen.  ``plugins``: their distributions."""
+
+    def __init__(self, kind: str, name: str, plugins: tuple[str, ...]) -> None:
+        whose = " and ".join(sorted(plugins))
+        advice = "uninstall one, or name it in CLUSTRIX_DISABLE_PLUGINS"
+        super().__init__("", f"{kind} {name!r} is brought by {whose}", advice)
+        self.args = (kind, name, plugins)
+        self.kind = kind
+        self.name = name
+        self.plugins = plugins
 
 
 class BundleError(ClustrixError, TypeError):
@@ -140,6 +178,18 @@ class JournalTooNew(JournalError):
 
 class DispatcherError(ClustrixError):
     """The background process that moves jobs could not be started; submitted jobs stay in the journal."""
+
+
+class BackendError(ClustrixError):
+    """What a backend has to say to the dispatcher: the text goes to the user."""
+
+
+class HostUnreachable(BackendError):
+    """The place cannot be asked at the moment: nothing is known, and no job's state may change for that."""
+
+
+class SubmissionRefused(BackendError):
+    """The place does not take this job, and never will: the text says why."""
 
 
 class UnknownJob(ClustrixError, LookupError):
@@ -286,18 +336,6 @@ class JobCancelled(JobError, CancelledError):
 class JobLost(JobError):
     """The job was begun, its process is gone, and it left neither a result nor a cause."""
 
-
-CRASH_SIGNALS = frozenset(
-    {
-        signal.SIGSEGV,
-        signal.SIGBUS,
-        signal.SIGFPE,
-        signal.SIGILL,
-        signal.SIGABRT,
-        signal.SIGTRAP,
-        signal.SIGSYS,
-    }
-)
 
 JOB_ERRORS: dict[str, type[JobError]] = {
     cls.__name__: cls

@@ -1,1 +1,7 @@
-"""Places that run jobs.  This release has one: this machine."""
+"""The places that run jobs.  A backend's author imports from here."""
+
+from clustrix.backends.interface import Backend, Host
+from clustrix.backends.values import JobSpec, Phase, Receipt, Status
+from clustrix.errors import HostUnreachable, SubmissionRefused
+
+__all__ = ["Backend", "Host", "HostUnreachable", "JobSpec", "Phase", "Receipt", "Status", "SubmissionRefused"]

@@ -94,12 +94,3 @@ def _clock(text: str) -> float | None:
     if seconds >= 60 or ((match[2] or match[1]) and minutes >= 60) or (match[1] and hours >= 24):
         return None
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-
-
-def format_bytes(size: float) -> str:
-    """As people read it: "1.5 GiB"."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"

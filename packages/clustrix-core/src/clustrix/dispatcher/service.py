@@ -1,4 +1,4 @@
-"""The dispatcher: reads new jobs from the journal, hands them to the backend, commits how they end, tells who waits.
+"""The dispatcher: reads new jobs from the journal, hands them to their places, commits how they end, tells who waits.
 
 It keeps nothing that is not in the journal or in the live folder, so it may be killed at any time; the next one
 goes on.  One thread, one event loop; nothing happens in it that no message, process or timer of a job has caused.
@@ -14,9 +14,11 @@ from contextlib import suppress
 from typing import Any
 
 from clustrix import __version__
-from clustrix.backends.local.backend import LocalBackend
+from clustrix.backends import JobSpec
+from clustrix.backends.committed import cancelled
 from clustrix.dispatcher.connections import Client, Connections
 from clustrix.dispatcher.instance import Instance
+from clustrix.dispatcher.places import Places
 from clustrix.errors import JournalError
 from clustrix.journal import Change, JobRecord, Journal, Outcome
 from clustrix.runner.faults import point
@@ -49,6 +51,8 @@ class Dispatcher:
         self._idle_seconds = idle_seconds
         self._journal = Journal(instance.place)
         self._seen = 0
+        self._live: dict[str, JobSpec] = {}
+        """Jobs whose outcome is not committed yet, by id."""
         self._moves: dict[int, Change] = {}
         """Changes that are still to be written: the latest of each job."""
         self._moves_timer: asyncio.TimerHandle | None = None
@@ -68,7 +72,7 @@ class Dispatcher:
         """Serve; returns when the lock may go."""
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._unexpected)
-        self._backend = LocalBackend(self._journal, self._instance, self._successor, self._loop, self)
+        self._places = Places(self._journal, self._instance, self._successor, self._loop, self)
         self._clients = Connections(self._instance, self._loop, self, self._guarded)
         log.info("dispatcher %s (%s) serves %s", os.getpid(), __version__, self._instance.place.root)
         try:
@@ -82,6 +86,7 @@ class Dispatcher:
                 self._leaving.clear()
         finally:
             self._close()
+            await self._places.closed()
 
     def leave(self) -> None:
         """Stop serving; jobs that run go on, and the next dispatcher adopts them."""
@@ -94,9 +99,8 @@ class Dispatcher:
         point("dispatcher.before-recovery")
         records = self._journal.live(self._instance.name)
         self._seen = max((record.seq for record in records), default=0)
-        self._backend.adopt(records)
+        self._places.adopt([self._spec(record) for record in records])
         self._cancel([record.id for record in records if record.cancel])
-        self._backend.sweep()
 
     def _look(self) -> None:
         """Take what has been submitted since the last look."""
@@ -104,14 +108,17 @@ class Dispatcher:
         point("dispatcher.after-look")
         if records:
             self._seen = records[-1].seq
-            self._backend.submit(records)
+            self._places.submit([self._spec(record) for record in records])
             self._count(len(records))
             self._cancel([record.id for record in records if record.cancel])
         self._rest()
 
+    def _spec(self, record: JobRecord) -> JobSpec:
+        spec = self._live[record.id] = JobSpec(record, self._journal)
+        return spec
+
     def _cancel(self, jobs: list[str]) -> None:
-        for job in jobs:
-            self._backend.cancel(job)
+        self._places.cancel([self._live[job] for job in jobs if job in self._live])
 
     def moved(self, changes: Iterable[Change]) -> None:
         """Jobs wait, or have been started.
@@ -120,8 +127,9 @@ class Dispatcher:
         """
         for change in changes:
             before = self._moves.get(change.seq)
-            if before is not None and not change.news:
-                change = before._replace(held_cores=change.held_cores, held_bytes=change.held_bytes)
+            if before is not None:
+                news, at = (True, change.at) if change.news else (before.news, before.at)
+                change = change._replace(at=at, news=news, handle=change.handle or before.handle)
             self._moves[change.seq] = change
         if self._moves and self._moves_timer is None:
             self._moves_timer = self._loop.call_later(_COALESCE_SECONDS, self._guarded, self._write_moves)
@@ -148,7 +156,7 @@ class Dispatcher:
         if self._flush_scheduled:
             return
         self._flush_scheduled = True
-        if self._backend.crowded():
+        if self._places.crowded():
             self._loop.call_later(_BUSY_COALESCE_SECONDS, self._guarded, self._flush)
         else:
             self._loop.call_soon(self._guarded, self._flush)
@@ -165,7 +173,7 @@ class Dispatcher:
             written = self._journal.finish(
                 (outcome for _, outcome in batch),
                 self._moves.values(),
-                lambda seq: self._backend.cancellation(records[seq]),
+                lambda seq: cancelled(records[seq], JobSpec(records[seq], self._journal).folder),
             )
         except JournalError as error:
             if self._journal.vanished():
@@ -181,7 +189,7 @@ class Dispatcher:
         self._clients.tell_ends({records[outcome.seq].id: outcome.state for outcome in written})
         for record, outcome in batch:
             log.debug("job %s: -> %s %s", record.id, outcome.state, outcome.reason)
-            self._backend.forget(record)
+        self._places.clean([self._live.pop(record.id) for record, _ in batch if record.id in self._live])
         self._drop_environs_soon()
         self._count(len(batch))
         self._rest()
@@ -231,7 +239,8 @@ class Dispatcher:
         if new:
             self._look()
         # Another client's message may have brought a job here, and to its end, before this one.
-        self._clients.tell_ends(self._journal.finished_among(self._backend.unknown(watched)))
+        unknown = [job for job in watched if job not in self._live]
+        self._clients.tell_ends(self._journal.finished_among(unknown))
 
     def came(self) -> None:
         """A client has connected."""
@@ -259,7 +268,7 @@ class Dispatcher:
         except JournalError as error:
             log.error("the journal cannot be used: %s", error)
             if self._journal.vanished():
-                self._backend.abandon()
+                self._places.abandon()
             self.leave()
         except Exception:
             log.exception("a step failed; leaving, so that the next dispatcher starts from the journal")
@@ -271,7 +280,7 @@ class Dispatcher:
         self.leave()
 
     def _busy(self) -> bool:
-        return bool(self._clients or self._backend.busy() or self._finished or self._dropping)
+        return bool(self._clients or self._places.busy() or self._finished or self._dropping)
 
     def _rest(self) -> None:
         """(Re)start the countdown to leaving, or stop it while there is something to do."""
@@ -300,7 +309,7 @@ class Dispatcher:
                 self._journal.move(self._moves.values())
                 self._journal.drop_environs()
         self._clients.close_doors(ours=there)
-        self._backend.close(self._heirs)
+        self._places.leave(self._heirs)
         self._journal.close()
         os.close(self._lock)
         for timer in (self._idle_timer, self._moves_timer):

@@ -92,6 +92,8 @@ class JobRecord(NamedTuple):
     tags: str
     attempt: int
     """Which try this is: more than 1 after a retry that the user asked for."""
+    handle: str
+    """What the place calls it, if that is known and other than its id."""
 
 
 class Change(NamedTuple):
@@ -107,6 +109,8 @@ class Change(NamedTuple):
     held_bytes: int = 0
     news: bool = True
     """Whether it belongs into the job's history; False when only what it occupies has changed."""
+    handle: str | None = None
+    """What the place calls the job, if that has become known."""
 
 
 class Outcome(NamedTuple):

@@ -215,6 +215,8 @@ class Journal:
             f"UPDATE jobs SET state = ?, reason = ?, held_cores = ?, held_bytes = ? WHERE seq = ? AND {_LIVE}",
             (change.state.value, change.reason, change.held_cores, change.held_bytes, change.seq),
         ).rowcount
+        if changed and change.handle:
+            sql.execute("UPDATE jobs SET handle = ? WHERE seq = ?", (change.handle, change.seq))
         if changed and change.news:
             sql.execute(
                 "INSERT INTO events SELECT ?, 1 + count(*), ?, ?, ? FROM events WHERE job = ?",

@@ -1,13 +1,77 @@
-"""What is installed beside the core: backends, fields, commands.  Found through entry points, on first use."""
+"""What is installed beside the core: backends, fields, commands, observers.  Found through entry points, on first use.
+
+A plugin's author imports ``hookimpl`` from here; the rest of clustrix asks the functions below.  Nothing is looked for
+until a name is asked for that is not the core's own.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from clustrix.plugins.registry import HOOK_API, Entry, Registry
 
 if TYPE_CHECKING:
     from clustrix.config.fields import Field
+    from clustrix.plugins.discovery import Plugin
+    from clustrix.plugins.hookspecs import hookimpl
+
+__all__ = [
+    "HOOK_API",
+    "Entry",
+    "Registry",
+    "backend",
+    "backend_names",
+    "discovered",
+    "entries",
+    "fields",
+    "hookimpl",
+]
+
+
+def backend(name: str) -> Entry:
+    """The backend of that name.  Raises UnknownBackend, PluginConflict when two plugins claim it."""
+    from clustrix.plugins import builtin
+
+    own = builtin.BACKENDS.get(name)
+    if own is not None:
+        return own
+    from clustrix.plugins import discovery
+
+    return discovery.found().one("backend", name)
+
+
+def backend_names() -> tuple[str, ...]:
+    """All backends there are, sorted."""
+    from clustrix.plugins import builtin
+
+    return tuple(sorted({*builtin.BACKENDS, *(entry.name for entry in entries("backend"))}))
+
+
+def entries(kind: str) -> Sequence[Entry]:
+    """What plugins have registered of a kind: "backend", "command", "observer", … (``clustrix.plugins.registry.KINDS``)."""
+    from clustrix.plugins import discovery
+
+    return discovery.found().of(kind)
 
 
 def fields() -> tuple[Field, ...]:
     """The fields that installed plugins have declared."""
-    return ()
+    from clustrix.plugins import discovery
+
+    return discovery.found().fields()
+
+
+def discovered() -> Sequence[Plugin]:
+    """Every plugin that is installed, those that could not be used among them, with what is wrong."""
+    from clustrix.plugins import discovery
+
+    return discovery.found().plugins
+
+
+def __getattr__(name: str) -> Any:
+    if name == "hookimpl":  # pluggy comes with the first plugin, not with clustrix
+        from clustrix.plugins.hookspecs import hookimpl
+
+        return hookimpl
+    raise AttributeError(f"module 'clustrix.plugins' has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """The exclusive claim that makes one run of one submission.
 
-A claim is a file that says who holds it.  It comes into being in one step with the folder that it is in, and only if that is
-not there yet (``clustrix.runner.folders``).  It stays when its holder dies.
+A claim is a file that says who holds it.  It comes into being in one step with its content, and only if it is not there yet:
+with the folder that it is in (``clustrix.runner.folders``), or by ``take``.  It stays when its holder dies.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import time
 from typing import NamedTuple
 
-from clustrix.runner import processes
+from clustrix.runner import layout, processes
 
 _BYTES = 128
 """Of each, since one is written over an older one."""
@@ -34,8 +34,8 @@ class Holder(NamedTuple):
         return self.boot != processes.boot_id()
 
 
-_NOBODY = Holder(0, "", "-", 0.0)
-"""Whose name the disk has lost, in a power failure."""
+NOBODY = Holder(0, "", "-", 0.0)
+"""Of a claim that only keeps others away, or whose name the disk has lost in a power failure."""
 
 
 def myself() -> Holder:
@@ -50,6 +50,26 @@ def encoded(holder: Holder) -> bytes:
     return "|".join(map(str, holder)).encode().ljust(_BYTES)
 
 
+def take(folder: str, holder: Holder) -> bool:
+    """Put a claim into a folder that is there; False if somebody holds one.  Raises OSError."""
+    aside = os.path.join(folder, f".{layout.CLAIM}-{os.uname().nodename}-{os.getpid()}")
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, encoded(holder))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    try:
+        os.link(
+            aside, os.path.join(folder, layout.CLAIM)
+        )  # on network file systems too, unlike O_EXCL on old ones
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(aside)
+    return True
+
+
 def read(path: str) -> Holder | None:
     """Who holds the claim ``path``, or None when nobody does."""
     try:
@@ -61,4 +81,4 @@ def read(path: str) -> Holder | None:
         pid, start, boot, since = text.split("|")
         return Holder(int(pid), start, boot, float(since))
     except ValueError:
-        return _NOBODY
+        return NOBODY

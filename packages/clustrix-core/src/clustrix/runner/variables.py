@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 
 def read(path: str) -> dict[str, str]:
@@ -17,3 +18,8 @@ def read(path: str) -> dict[str, str]:
         raise ValueError("they are gone")
     variables: dict[str, str] = json.loads(text)
     return variables
+
+
+def encoded(token: str, environ: Mapping[str, str]) -> bytes:
+    """The content of such a file."""
+    return f"{token}\n{json.dumps(dict(environ))}".encode()

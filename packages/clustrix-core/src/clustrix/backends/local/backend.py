@@ -10,13 +10,15 @@ import asyncio
 import os
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from clustrix.backends.interface import PushingBackend
 from clustrix.backends.local.capacity import Capacity, Need, machine_bytes, machine_cores
 from clustrix.backends.local.mapruns import MapRun
 from clustrix.backends.local.nursery import read_environ
 from clustrix.backends.local.runs import CallRun, Run
 from clustrix.backends.local.supervisor import Supervisor
+from clustrix.backends.values import JobSpec, Phase, Receipt, Status
 from clustrix.journal import Change, JobRecord, JobState, Journal, Outcome
 
 if TYPE_CHECKING:
@@ -37,22 +39,25 @@ class Report(Protocol):
     def progressed(self, job: str) -> None: ...
 
 
-class LocalBackend:
+class LocalHost(NamedTuple):
+    """What the dispatcher gives to this backend."""
+
+    journal: Journal
+    instance: Instance
+    successor: list[str]
+    """The command with which a warm parent replaces a dispatcher that was killed; empty for none."""
+    loop: asyncio.AbstractEventLoop
+    report: Report
+
+
+class LocalBackend(PushingBackend):
     """Runs jobs on this machine."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        instance: Instance,
-        successor: list[str],
-        loop: asyncio.AbstractEventLoop,
-        report: Report,
-    ) -> None:
-        """``successor``: the command with which a warm parent replaces a dispatcher that was killed; empty for none."""
-        self._journal = journal
-        self._place = journal.place
-        self._instance = instance
-        self._report = report
+    def __init__(self, host: LocalHost) -> None:
+        self._journal = host.journal
+        self._place = host.journal.place
+        self._instance = host.instance
+        self._report = host.report
         self._capacity = Capacity(machine_cores(), machine_bytes())
         self._waiting: dict[str, JobRecord] = {}
         self._children: dict[str, int] = {}
@@ -60,58 +65,85 @@ class LocalBackend:
         self._environs: dict[str, dict[str, str]] = {}
         self._elsewhere: dict[str, tuple[int, int]] = {}
         self._elsewhere_at = 0.0
-        self._supervisor = Supervisor(self._place, instance.name, successor, instance.log, loop, self)
+        self._supervisor = Supervisor(
+            self._place, host.instance.name, host.successor, host.instance.log, host.loop, self
+        )
         self._runs = self._supervisor.runs
 
     # -- what the dispatcher calls
 
-    def adopt(self, records: Sequence[JobRecord]) -> None:
-        """Go on with what an earlier dispatcher left, in any state."""
-        for record in records:
+    async def adopt(self, jobs: Sequence[JobSpec]) -> Sequence[Receipt]:
+        """Go on with what an earlier dispatcher left, in any state; tidy up what it had no time for."""
+        for record in (job.record for job in jobs):
             self._count_child(record, 1)
             if os.path.isdir(os.path.join(self._place.live, record.id)):
                 self._supervisor.adopt(self._new_run(record))
             else:
                 self._waiting[record.id] = record
         self._fill()
+        self._sweep()
+        return [Receipt()] * len(jobs)
 
-    def submit(self, records: Sequence[JobRecord]) -> None:
+    def _sweep(self) -> None:
+        names = [name for name in os.listdir(self._place.live) if name not in self._runs]
+        for job in self._journal.finished_among(names):
+            self._supervisor.tidy(job)
+        self._supervisor.sweep()
+        self._journal.drop_environs()
+
+    async def submit(self, jobs: Sequence[JobSpec]) -> Sequence[Receipt]:
         """Take new jobs; start those that fit."""
-        for record in records:
+        new = [job.record for job in jobs if job.id not in self._waiting and job.id not in self._runs]
+        for record in new:
             self._count_child(record, 1)
             self._waiting[record.id] = record
         self._fill()
+        if new:
+            self._tell_why_they_wait(new[0].seq)
+        return [Receipt()] * len(jobs)
+
+    def _tell_why_they_wait(self, first: int) -> None:
+        """Of all jobs from the one with that number on."""
         used = self._used_here_and_elsewhere()
         now = time.time()
         changes = []
         for ahead, record in enumerate(self._waiting.values()):
-            if record.seq >= records[0].seq:
+            if record.seq >= first:
                 reason = self._capacity.shortage(self._capacity.need(record), used, ahead)
                 changes.append(Change(record.seq, now, JobState.QUEUED, reason))
         self._report.moved(changes)
 
-    def cancel(self, job: str) -> None:
-        """End a job, wherever it is."""
-        record = self._waiting.pop(job, None)
-        run = self._runs.get(job)
-        if record is not None:
-            run = run or self._new_run(record)
-            run.cancelled = True
-            self._supervisor.conclude(run, run.cancellation())
-        elif run is not None:
-            self._supervisor.cancel(run)
+    async def poll(self, jobs: Sequence[JobSpec]) -> Sequence[Status]:
+        """Where jobs are now.  The dispatcher need not ask: it is told."""
+        return [self._status(job) for job in jobs]
 
-    def cancellation(self, record: JobRecord) -> Outcome:
-        """The outcome of a job that shall count as cancelled, whatever it has come to."""
-        return self._runs.get(record.id, Run(record, self._capacity.need(record), self._place)).cancellation()
+    def _status(self, job: JobSpec) -> Status:
+        if job.id in self._waiting:
+            return Status(Phase.QUEUED)
+        run = self._runs.get(job.id)
+        if run is None:
+            return Status(Phase.GONE)
+        return Status(Phase.DONE if run.settled else Phase.RUNNING)
 
-    def unknown(self, jobs: Iterable[str]) -> list[str]:
-        """Those of the jobs that are not, or no longer, this backend's to run."""
-        return [
-            job
-            for job in jobs
-            if job not in self._waiting and (job not in self._runs or self._runs[job].committed)
-        ]
+    async def cancel(self, jobs: Sequence[JobSpec]) -> None:
+        """End jobs, wherever they are."""
+        for job in jobs:
+            record = self._waiting.pop(job.id, None)
+            run = self._runs.get(job.id)
+            if record is not None:
+                run = run or self._new_run(record)
+                run.cancelled = True
+                self._supervisor.conclude(run, run.cancellation())
+            elif run is not None:
+                self._supervisor.cancel(run)
+
+    async def clean(self, jobs: Sequence[JobSpec]) -> None:
+        """The outcomes of these jobs are committed."""
+        for job in jobs:
+            self._supervisor.forget(job.id)
+            if job.record.parent is not None:
+                self._count_child(job.record, -1)
+                self._fill()
 
     def busy(self) -> bool:
         """Whether there is anything to do or to wait for."""
@@ -121,26 +153,11 @@ class LocalBackend:
         """Whether more jobs wait than can run: then it is the rate that counts, not the moment."""
         return bool(self._waiting)
 
-    def forget(self, record: JobRecord) -> None:
-        """The outcome of a job is committed."""
-        self._supervisor.forget(record.id)
-        if record.parent is not None:
-            self._count_child(record, -1)
-            self._fill()
-
-    def sweep(self) -> None:
-        """Tidy up what a killed dispatcher had no time for."""
-        names = [name for name in os.listdir(self._place.live) if name not in self._runs]
-        for job in self._journal.finished_among(names):
-            self._supervisor.tidy(job)
-        self._supervisor.sweep()
-        self._journal.drop_environs()
-
     def abandon(self) -> None:
         """The state directory is gone: nobody can ever have these results."""
         self._supervisor.abandon()
 
-    def close(self, heirs: bool) -> None:
+    def leave(self, heirs: bool) -> None:
         """Leave; runners go on without us.  ``heirs``: a warm parent may start the next dispatcher for them."""
         self._supervisor.close(heirs)
 

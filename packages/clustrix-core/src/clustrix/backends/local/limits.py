@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 
 from clustrix.backends.local.mapruns import MapRun
 from clustrix.backends.local.runs import Run, Runner
-from clustrix.backends.local.verdict import MEMORY, TIME
 from clustrix.runner import processes
+from clustrix.runner.verdict import MEMORY, TIME
 
 _CALM_SECONDS = 0.1
 _TENSE_SECONDS = 0.02

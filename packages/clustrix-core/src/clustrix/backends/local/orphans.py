@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from clustrix.backends.local.runs import Run, Runner
-from clustrix.backends.local.verdict import kept_status
 from clustrix.runner import claim, processes
+from clustrix.runner.verdict import kept_status
 
 _LOOK_SECONDS = 0.25
 _STATUS_TRIES = 20

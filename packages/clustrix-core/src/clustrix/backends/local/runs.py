@@ -7,18 +7,16 @@ result file (or record) says that it is done, and neither is ever taken back.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from typing import NamedTuple
 
+from clustrix.backends.committed import cancelled, committed, ended, failed
 from clustrix.backends.local.capacity import Need
-from clustrix.backends.local.verdict import CANCEL, Verdict, kept_status, verdict
-from clustrix.journal import JobRecord, JobState, Outcome, Place
-from clustrix.runner import claim, layout, outcome
-from clustrix.runner.frames import Damaged, peek, unpack
+from clustrix.journal import JobRecord, Outcome, Place
+from clustrix.runner import claim, layout
 from clustrix.runner.setup import Order
+from clustrix.runner.verdict import CANCEL, Verdict, kept_status, verdict
 
-INLINE_RESULT_BYTES = 65536
 _MOST_STARTS = 3
 
 
@@ -111,42 +109,19 @@ class Run:
 
     def ready(self) -> Outcome | None:
         """The outcome, if one is committed in the folder."""
-        path = self.file(layout.RESULT)
-        try:
-            with open(path, "rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                data = file.read() if size <= INLINE_RESULT_BYTES else b""
-                meta = unpack(data)[0] if data else peek(file, size)
-        except FileNotFoundError:
-            return None
-        except Damaged as error:
-            return self._failed("ResultDamaged", f"its result is damaged: {error}", "Submit it again.")
-        return self._judged(meta["kind"], data or None, None if data else layout.RESULT)
-
-    def _judged(self, kind: str, data: bytes | None, path: str | None) -> Outcome:
-        if self.cancelled:
-            return self.cancellation()
-        state = JobState.SUCCEEDED if kind == outcome.VALUE else JobState.FAILED
-        reason = "" if kind == outcome.VALUE else _REASONS[kind]
-        return Outcome(self.record.seq, state, reason, data, path)
-
-    def _ended(self, found: Verdict) -> Outcome:
-        return Outcome(self.record.seq, found.state, found.cause, error=found.record)
-
-    def _failed(self, error: str, cause: str, advice: str) -> Outcome:
-        row = json.dumps({"error": error, "cause": cause, "advice": advice, "details": {}, "stderr": ""})
-        return Outcome(self.record.seq, JobState.FAILED, cause, error=row)
+        found = committed(self.record, self.folder)
+        return self.cancellation() if found is not None and self.cancelled else found
 
     def cancellation(self) -> Outcome:
         """The outcome of a job that was cancelled."""
-        return self._ended(verdict(None, CANCEL, folder=self.folder))
+        return cancelled(self.record, self.folder)
 
     def _again(self) -> Outcome | Again:
         """Start once more what did not begin, but not for ever."""
         if self._starts < _MOST_STARTS:
             return Again()
         cause = f"{_MOST_STARTS} processes in a row ended before they began with it"
-        return self._failed("JobNotStarted", cause, "See the dispatcher's log in the state directory.")
+        return failed(self.record, "JobNotStarted", cause, "See the dispatcher's log in the state directory.")
 
     def _verdict(self, runner: Runner, status: int | None, rebooted: bool = False) -> Verdict:
         return verdict(
@@ -158,15 +133,6 @@ class Run:
             peak_bytes=runner.peak_bytes,
             rebooted=rebooted,
         )
-
-
-_REASONS = {
-    outcome.EXCEPTION: "its function raised an exception",
-    outcome.EXIT: "its function raised SystemExit",
-    outcome.INTERRUPT: "its function raised KeyboardInterrupt",
-    outcome.UNPICKLABLE: "its result cannot be sent",
-    outcome.SETUP: "it could not be set up",
-}
 
 
 class CallRun(Run):
@@ -186,8 +152,8 @@ class CallRun(Run):
         if not holder.rebooted():
             return Adopt(holder)
         dead = Runner(0, holder.pid, holder.start, 0.0)
-        return self.ready() or self._ended(
-            self._verdict(dead, kept_status(self.folder, holder.pid), holder.rebooted())
+        return self.ready() or ended(
+            self.record, self._verdict(dead, kept_status(self.folder, holder.pid), holder.rebooted())
         )
 
     def ended(self, runner: Runner, status: int | None) -> Verdicts:
@@ -199,10 +165,10 @@ class CallRun(Run):
         if holder is None and status is not None and os.WIFEXITED(status):
             begun = os.WEXITSTATUS(status) not in (layout.EX_CLAIMED, layout.EX_SOFTWARE)
             if begun:  # somebody has removed its folder, and the claim with it
-                return self._ended(self._verdict(runner, status))
+                return ended(self.record, self._verdict(runner, status))
         if holder is None:
             self._starts += 1
             return self.cancellation() if self.cancelled else self._again()
         if holder.pid != runner.pid:
             return self.left_over()
-        return self._ended(self._verdict(runner, status))
+        return ended(self.record, self._verdict(runner, status))

@@ -16,10 +16,10 @@ from clustrix.backends.local.mapruns import MapRun
 from clustrix.backends.local.nursery import Nursery
 from clustrix.backends.local.orphans import Orphans
 from clustrix.backends.local.runs import Adopt, Again, CallRun, Run, Runner, Verdicts
-from clustrix.backends.local.tidier import Tidier
-from clustrix.backends.local.verdict import CANCEL, kept_status
+from clustrix.backends.tidier import Tidier
 from clustrix.journal import JobRecord, Outcome, Place
 from clustrix.runner import claim, layout, processes
+from clustrix.runner.verdict import CANCEL, kept_status
 
 log = logging.getLogger("clustrix.backends.local")
 
@@ -250,24 +250,24 @@ class Supervisor:
         if run.committed and not run.runners and not run.starting:
             self.runs.pop(run.record.id, None)
             if isinstance(run, MapRun):
-                run.marks.close()
+                run.books.close()
             self._tidier.tidy_soon(run.record.id)
 
     # -- runners of earlier dispatchers, and of warm parents that were killed
 
     def _adopt_map(self, run: MapRun) -> None:
         dead = []
-        for worker, holder in run.holders():
+        for worker, holder in run.books.holders():
             if holder.lives():
                 self._follow(run, worker, holder)
             else:
                 dead.append((worker, holder))
-        for worker in run.unbegun():
-            run.take_back(worker)
+        for worker in run.books.unbegun():
+            run.books.take_back(worker)
         found: Verdicts = None
         for worker, holder in dead:
             status = kept_status(run.folder, holder.pid)
-            if status != 0 or run.marks.of(worker).item is not None:
+            if status != 0 or run.books.in_item(worker):
                 found = run.ended(Runner(worker, holder.pid, holder.start, 0.0), status)
         self.conclude(run, found or run.complete())
 
@@ -290,11 +290,11 @@ class Supervisor:
                 continue
             run.starting.discard(worker)
             if isinstance(run, MapRun):
-                begun = run.holder(worker)
+                begun = run.books.holder(worker)
                 if begun is not None:
                     self._follow(run, worker, begun)
                 else:
-                    run.take_back(worker)
+                    run.books.take_back(worker)
                     self.conclude(run, run.complete())
             elif isinstance(run, CallRun):
                 self.conclude(run, run.left_over())

@@ -7,14 +7,14 @@ import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from clustrix.backends.local.runs import INLINE_RESULT_BYTES
+from clustrix.backends.committed import INLINE_RESULT_BYTES
 from clustrix.journal import Place
 from clustrix.runner import folders, layout
 
 _PAUSE_SECONDS = 0.05
 """Each turn of the thread costs the event loop one of its own: many jobs, one turn."""
 
-log = logging.getLogger("clustrix.backends.local")
+log = logging.getLogger("clustrix.backends")
 
 
 class Tidier:

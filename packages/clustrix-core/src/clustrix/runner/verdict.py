@@ -12,12 +12,28 @@ import signal
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from clustrix.config import format_bytes
-from clustrix.errors import CRASH_SIGNALS
-from clustrix.journal import JobState
 from clustrix.runner import layout
+from clustrix.runner.amounts import format_bytes
 
 _TAIL_BYTES = 4096
+
+FAILED = "FAILED"
+CANCELLED = "CANCELLED"
+TIMED_OUT = "TIMED_OUT"
+LOST = "LOST"
+"""States of a job, as ``clustrix.journal`` names them."""
+
+CRASH_SIGNALS = frozenset(
+    {
+        signal.SIGSEGV,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGABRT,
+        signal.SIGTRAP,
+        signal.SIGSYS,
+    }
+)
 
 TIME = "time"
 MEMORY = "memory"
@@ -27,7 +43,7 @@ CANCEL = "cancel"
 class Verdict(NamedTuple):
     """A state, and the record that explains it."""
 
-    state: JobState
+    state: str
     cause: str
     record: str
 
@@ -57,7 +73,7 @@ def verdict(
     return Verdict(state, cause, json.dumps(record))
 
 
-_Judgement = tuple[JobState, str, str, str, dict[str, Any]]
+_Judgement = tuple[str, str, str, str, dict[str, Any]]
 
 
 def _judge(
@@ -69,23 +85,23 @@ def _judge(
     rebooted: bool,
 ) -> _Judgement:
     if doom == CANCEL:
-        return JobState.CANCELLED, "JobCancelled", "it was cancelled", "", {}
+        return CANCELLED, "JobCancelled", "it was cancelled", "", {}
     if doom == TIME:
         cause = f"it took longer than its time limit of {time_s:g} s and was ended"
         advice = "Allow more: @cluster(time=...), or options(time=...)."
-        return JobState.TIMED_OUT, "TimeLimitExceeded", cause, advice, {"limit_s": time_s}
+        return TIMED_OUT, "TimeLimitExceeded", cause, advice, {"limit_s": time_s}
     if doom == MEMORY:
         asked = format_bytes(memory_bytes or 0)
         cause = (
             f"out of memory: it asked for {asked}, and its processes together had {format_bytes(peak_bytes)}"
         )
         details = {"limit_bytes": memory_bytes, "peak_bytes": peak_bytes}
-        return JobState.FAILED, "MemoryLimitExceeded", cause, "Ask for more: @cluster(memory=...).", details
+        return FAILED, "MemoryLimitExceeded", cause, "Ask for more: @cluster(memory=...).", details
     if status is None:
         why = "the machine was started anew" if rebooted else "nobody saw how its process ended"
         cause = f"it was begun, its process is gone, and it left no result: {why}"
         return (
-            JobState.LOST,
+            LOST,
             "JobLost",
             cause,
             "What it did until then is not known; submit it again if it may run twice.",
@@ -96,10 +112,10 @@ def _judge(
     code = os.WEXITSTATUS(status)
     if code == layout.EX_STORE:
         advice = "Free some space in the state directory and submit it again."
-        return JobState.FAILED, "ResultNotStored", "it ran, but its result could not be written", advice, {}
+        return FAILED, "ResultNotStored", "it ran, but its result could not be written", advice, {}
     cause = f"its process exited with status {code} before the function returned"
     advice = "Something called os._exit; raise an exception or return instead."
-    return JobState.FAILED, "JobExited", cause, advice, {"code": code}
+    return FAILED, "JobExited", cause, advice, {"code": code}
 
 
 def _signalled(number: int, peak_bytes: int) -> _Judgement:
@@ -111,13 +127,13 @@ def _signalled(number: int, peak_bytes: int) -> _Judgement:
     if number in CRASH_SIGNALS:
         cause = f"its process crashed ({name}: {signal.strsignal(number)})"
         advice = "A compiled library is the usual cause; set PYTHONFAULTHANDLER=1 where you submit, or call fit.local(...), to see where."
-        return JobState.FAILED, "JobCrashed", cause, advice, details
+        return FAILED, "JobCrashed", cause, advice, details
     peak = f"; its largest process had {format_bytes(peak_bytes)}" if peak_bytes else ""
     cause = f"its process was ended from outside by {name}{peak}"
     advice = "A person or a program sent it; look for what stops processes of this user."
     if number == signal.SIGKILL:
         advice = "The system's out-of-memory killer does this, or a person; `dmesg` tells which."
-    return JobState.FAILED, "JobKilled", cause, advice, details
+    return FAILED, "JobKilled", cause, advice, details
 
 
 def kept_status(folder: str, pid: int) -> int | None:

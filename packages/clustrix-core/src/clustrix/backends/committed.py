@@ -1,0 +1,68 @@
+"""What is committed in a job's folder on this machine, as the outcome that goes into the journal."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from clustrix.journal import JobRecord, JobState, Outcome
+from clustrix.runner import layout, outcome, watch
+from clustrix.runner.frames import Damaged, peek, unpack
+from clustrix.runner.verdict import CANCEL, Verdict, verdict
+
+INLINE_RESULT_BYTES = 65536
+
+_REASONS = {
+    outcome.EXCEPTION: "its function raised an exception",
+    outcome.EXIT: "its function raised SystemExit",
+    outcome.INTERRUPT: "its function raised KeyboardInterrupt",
+    outcome.UNPICKLABLE: "its result cannot be sent",
+    outcome.SETUP: "it could not be set up",
+}
+
+
+def committed(record: JobRecord, folder: str) -> Outcome | None:
+    """The outcome of a job whose result is in ``folder``; None if there is none (yet)."""
+    path = os.path.join(folder, layout.RESULT)
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            data = file.read() if size <= INLINE_RESULT_BYTES else b""
+            meta = unpack(data)[0] if data else peek(file, size)
+    except FileNotFoundError:
+        return None
+    except Damaged as error:
+        return failed(record, "ResultDamaged", f"its result is damaged: {error}", "Submit it again.")
+    kind = meta["kind"]
+    if kind == watch.MAP:
+        return of_map(record, meta["failed"])
+    if kind == watch.ERROR:
+        return ended(record, Verdict(meta["state"], json.loads(meta["record"])["cause"], meta["record"]))
+    state = JobState.SUCCEEDED if kind == outcome.VALUE else JobState.FAILED
+    reason = "" if kind == outcome.VALUE else _REASONS[kind]
+    return Outcome(record.seq, state, reason, data or None, None if data else layout.RESULT)
+
+
+def of_map(record: JobRecord, failures: int) -> Outcome:
+    """The outcome of a map all of whose items are finished."""
+    if failures:
+        return Outcome(record.seq, JobState.FAILED, f"{failures} of {record.items} items failed")
+    return Outcome(record.seq, JobState.SUCCEEDED)
+
+
+def ended(record: JobRecord, found: Verdict) -> Outcome:
+    """The outcome of a job that has ended without a result."""
+    return Outcome(record.seq, JobState(found.state), found.cause, error=found.record)
+
+
+def failed(
+    record: JobRecord, error: str, cause: str, advice: str, state: JobState = JobState.FAILED
+) -> Outcome:
+    """The outcome of a job that has failed for a reason of ours.  ``error``: the class, of ``clustrix.errors.JOB_ERRORS``."""
+    row = json.dumps({"error": error, "cause": cause, "advice": advice, "details": {}, "stderr": ""})
+    return Outcome(record.seq, state, cause, error=row)
+
+
+def cancelled(record: JobRecord, folder: str) -> Outcome:
+    """The outcome of a job that was cancelled."""
+    return ended(record, verdict(None, CANCEL, folder=folder))

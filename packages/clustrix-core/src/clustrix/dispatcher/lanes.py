@@ -1,0 +1,103 @@
+"""One kind of call to a backend: one at a time, in batches, repeated until it succeeds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from clustrix.backends import JobSpec
+from clustrix.errors import BackendError
+
+log = logging.getLogger("clustrix.dispatcher")
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 60.0
+
+T = TypeVar("T")
+
+
+def trouble(name: str, error: Exception) -> str:
+    """What a failed call says, for people; what is no BackendError goes to the log with its traceback."""
+    if isinstance(error, BackendError):
+        return str(error)
+    log.error("backend %s failed", name, exc_info=error)
+    return f"backend {name!r} failed: {type(error).__name__}: {error}"
+
+
+class Pauses:
+    """Growing ones, with jitter, between tries."""
+
+    def __init__(self) -> None:
+        self._seconds = _FIRST_PAUSE_SECONDS
+
+    def next(self) -> float:
+        """How long to wait now, in seconds."""
+        seconds, self._seconds = self._seconds, min(self._seconds * 2, _LONGEST_PAUSE_SECONDS)
+        return seconds * random.uniform(0.7, 1.3)  # noqa: S311 -- it spreads clients, it keeps no secret
+
+    def reset(self) -> None:
+        self._seconds = _FIRST_PAUSE_SECONDS
+
+
+class Lane(Generic[T]):
+    """Jobs on their way into one kind of call."""
+
+    def __init__(
+        self,
+        name: str,
+        call: Callable[[Sequence[JobSpec]], Awaitable[T]],
+        done: Callable[[Sequence[JobSpec], T], None],
+        failed: Callable[[Sequence[JobSpec], str], None],
+    ) -> None:
+        """``name``: the backend's.  ``failed``: told why a call has to be repeated."""
+        self._name = name
+        self._call = call
+        self._done = done
+        self._failed = failed
+        self._jobs: dict[str, JobSpec] = {}
+        self._calling: Sequence[JobSpec] = ()
+        self._task: asyncio.Task[None] | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything is on its way."""
+        return bool(self._jobs or self._calling)
+
+    def __contains__(self, job: str) -> bool:
+        """Whether a job waits for its call, which has not begun."""
+        return job in self._jobs
+
+    def add(self, jobs: Sequence[JobSpec]) -> None:
+        """Have the call made for these, too."""
+        self._jobs.update((job.id, job) for job in jobs)
+        if self._jobs and self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def drop(self, job: str) -> bool:
+        """Take back a job whose call has not begun; False if it has, or is not wanted."""
+        return self._jobs.pop(job, None) is not None
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        pauses = Pauses()
+        while self._jobs:
+            self._calling = list(self._jobs.values())
+            self._jobs.clear()
+            try:
+                found = await self._call(self._calling)
+                self._done(self._calling, found)
+            except Exception as error:  # a plugin's: it must not end the dispatcher
+                again = {job.id: job for job in self._calling}
+                self._jobs = {**again, **self._jobs}
+                self._failed(self._calling, trouble(self._name, error))
+                self._calling = ()
+                await asyncio.sleep(pauses.next())
+            else:
+                self._calling = ()
+                pauses.reset()
+        self._task = None

@@ -1,0 +1,303 @@
+"""A place that has to be asked: submissions, polls and fetches on their way, each in batches and at its own pace.
+
+What holds after a kill at any time: every live job of the place is submitted again by the next dispatcher, which is
+nothing where it is known already; a result is committed here before anything of it is removed there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from clustrix.backends import Backend, JobSpec, Phase, Receipt, Status
+from clustrix.backends.committed import cancelled, committed, failed
+from clustrix.dispatcher.lanes import Lane, Pauses, trouble
+from clustrix.dispatcher.place import Report
+from clustrix.journal import Change, JobState, Outcome
+from clustrix.runner import claim, layout
+
+log = logging.getLogger("clustrix.dispatcher")
+
+_MOST_STARTS = 3
+"""A job that is gone before it was begun is submitted again, but not for ever."""
+_MOST_EMPTY_FETCHES = 3
+_STATES = {Phase.QUEUED: JobState.QUEUED, Phase.RUNNING: JobState.RUNNING}
+
+
+class PolledHost:
+    """What a backend gets when it is made."""
+
+    def __init__(
+        self, settings: dict[str, Any], folder: Path, changed: Callable[[Sequence[str]], None]
+    ) -> None:
+        self.settings = MappingProxyType(settings)
+        self.folder = folder
+        self._changed = changed
+
+    def changed(self, jobs: Sequence[str] = ()) -> None:
+        """Have these jobs (none: all) polled at once."""
+        self._changed(jobs)
+
+
+class _Job:
+    """What is known of one."""
+
+    def __init__(self, spec: JobSpec) -> None:
+        self.spec = spec
+        self.tried = False
+        """Whether a submission may have reached the place."""
+        self.there = False
+        """Whether the place has it."""
+        self.ending = False
+        self.shown: tuple[JobState, str] = (spec.record.state, spec.record.reason)
+        self.phase = Phase.QUEUED
+        self.reason = ""
+        self.gone_since: float | None = None
+        self.starts = 0
+        self.empty_fetches = 0
+        self.settled = False
+        """Its outcome has been handed on."""
+
+
+class Polled:
+    """One place, and the jobs that are live there."""
+
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[PolledHost], Backend],
+        settings: dict[str, Any],
+        folder: Path,
+        report: Report,
+        tidy: Callable[[str], None],
+        slowest_s: float | None = None,
+    ) -> None:
+        """``tidy``: puts away a finished job's folder.  ``slowest_s``: the user's wish for the pauses between polls."""
+        self._name = name
+        self._report = report
+        self._tidy = tidy
+        self._backend = make(PolledHost(settings, folder, self._asked_to_poll))
+        self._slowest_s = slowest_s or self._backend.slowest_poll_s
+        self._jobs: dict[str, _Job] = {}
+        self._submitting: Lane[Sequence[Receipt]] = self._lane(self._submit, self._submitted)
+        self._adopting: Lane[Sequence[Receipt]] = self._lane(self._backend.adopt, self._submitted)
+        self._cancelling: Lane[None] = self._lane(self._cancel, lambda jobs, _: self._asked_to_poll())
+        self._fetching: Lane[None] = self._lane(self._fetch, self._fetched)
+        self._cleaning: Lane[None] = self._lane(self._backend.clean, lambda jobs, _: None)
+        self._poll_soon = asyncio.Event()
+        self._polling: asyncio.Task[None] | None = None
+
+    def _lane(self, call: Any, done: Any) -> Lane[Any]:
+        return Lane(self._name, call, done, self._troubled)
+
+    # -- what the dispatcher calls
+
+    def adopt(self, jobs: Sequence[JobSpec]) -> None:
+        self._take(jobs, self._adopting, tried=True)
+
+    def submit(self, jobs: Sequence[JobSpec]) -> None:
+        self._take(jobs, self._submitting, tried=False)
+
+    def _take(self, jobs: Sequence[JobSpec], lane: Lane[Any], tried: bool) -> None:
+        for spec in jobs:
+            job = self._jobs[spec.id] = _Job(spec)
+            job.tried = tried and spec.record.state is not JobState.CREATED
+            self._show(job, JobState.STAGING if spec.record.state is JobState.CREATED else spec.record.state)
+        if tried:
+            lane.add(jobs)
+        else:
+            # Not in the middle of the dispatcher's step: a cancellation may come with the submission.
+            asyncio.get_running_loop().call_soon(lane.add, list(jobs))
+
+    def cancel(self, jobs: Sequence[JobSpec]) -> None:
+        for spec in jobs:
+            job = self._jobs.get(spec.id)
+            if job is None or job.ending or job.settled:
+                continue
+            job.ending = True
+            if self._submitting.drop(spec.id) and not job.tried:
+                self._settle(job, cancelled(spec.record, spec.folder))
+            elif job.there:
+                self._cancelling.add([job.spec])
+            # else: when its submission is through, whichever that is
+
+    def clean(self, jobs: Sequence[JobSpec]) -> None:
+        for spec in jobs:
+            self._jobs.pop(spec.id, None)
+            self._tidy(spec.id)
+        self._cleaning.add(jobs)
+
+    def busy(self) -> bool:
+        return bool(self._jobs or self._cleaning)
+
+    def crowded(self) -> bool:
+        return False
+
+    def abandon(self) -> None:
+        self._close()
+
+    def leave(self, heirs: bool) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        for lane in (self._submitting, self._adopting, self._cancelling, self._fetching, self._cleaning):
+            lane.close()
+        if self._polling is not None:
+            self._polling.cancel()
+
+    async def close_backend(self) -> None:
+        """The last call to the backend."""
+        await self._backend.close()
+
+    # -- submission and cancellation
+
+    async def _submit(self, specs: Sequence[JobSpec]) -> Sequence[Receipt]:
+        for spec in specs:
+            self._jobs[spec.id].tried = True
+        return await self._backend.submit(specs)
+
+    def _submitted(self, specs: Sequence[JobSpec], receipts: Sequence[Receipt]) -> None:
+        if len(receipts) != len(specs):
+            raise TypeError(f"submit() gave {len(receipts)} receipts for {len(specs)} jobs")
+        for spec, receipt in zip(specs, receipts, strict=True):
+            job = self._jobs.get(spec.id)
+            if job is None or job.settled:
+                continue
+            if receipt.refused:
+                cause = f"it was refused by {self._name}: {receipt.refused}"
+                self._settle(job, failed(spec.record, "JobNotStarted", cause, ""))
+                continue
+            job.there, job.gone_since, job.phase = True, None, Phase.QUEUED
+            if receipt.handle:
+                job.spec = JobSpec(spec.record._replace(handle=receipt.handle), spec._journal)
+            state = job.shown[0] if job.shown[0] is JobState.RUNNING else JobState.QUEUED
+            self._show(job, state, handle=receipt.handle or None)
+            if job.ending:
+                self._cancelling.add([job.spec])
+        self._asked_to_poll()
+
+    async def _cancel(self, specs: Sequence[JobSpec]) -> None:
+        await self._backend.cancel(self._unsettled(specs))
+
+    def _unsettled(self, specs: Sequence[JobSpec]) -> list[JobSpec]:
+        return [spec for spec in specs if spec.id in self._jobs and not self._jobs[spec.id].settled]
+
+    def _troubled(self, specs: Sequence[JobSpec], why: str) -> None:
+        for spec in specs:
+            job = self._jobs.get(spec.id)
+            if job is not None and not job.settled:
+                self._show(job, job.shown[0], why)
+
+    # -- polling
+
+    def _asked_to_poll(self, jobs: Sequence[str] = ()) -> None:
+        self._poll_soon.set()
+        if self._polling is None and any(job.there for job in self._jobs.values()):
+            self._polling = asyncio.get_running_loop().create_task(self._poll())
+
+    async def _poll(self) -> None:
+        pause, pauses = self._backend.fastest_poll_s, Pauses()
+        while asked := [job for job in self._jobs.values() if job.there and not job.settled]:
+            self._poll_soon.clear()
+            specs = [job.spec for job in asked]
+            try:
+                found = await self._backend.poll(specs)
+                if len(found) != len(specs):
+                    raise TypeError(f"poll() gave {len(found)} answers for {len(specs)} jobs")
+                changed = [self._heard(job, status) for job, status in zip(asked, found, strict=True)]
+            except Exception as error:  # a plugin's: no job's state may change for that
+                self._troubled(specs, trouble(self._name, error))
+                await asyncio.sleep(pauses.next())
+                continue
+            pauses.reset()
+            pause = self._backend.fastest_poll_s if any(changed) else min(pause * 1.5, self._slowest_s)
+            try:
+                await asyncio.wait_for(self._poll_soon.wait(), pause)
+                pause = self._backend.fastest_poll_s
+                await asyncio.sleep(pause / 2)  # many submissions in a row ask for one poll
+            except asyncio.TimeoutError:
+                continue
+        self._polling = None
+
+    def _heard(self, job: _Job, status: Status) -> bool:
+        """Take in what a poll says; whether that is news."""
+        before, job.phase, job.reason = (job.phase, job.reason), Phase(status.phase), status.reason
+        if job.settled:
+            return False
+        if job.phase is Phase.GONE:
+            job.gone_since = job.gone_since or time.monotonic()
+            self._fetching.add([job.spec])
+        else:
+            job.gone_since = None
+            if job.phase is Phase.DONE:
+                self._fetching.add([job.spec])
+            else:
+                self._show(job, _STATES[job.phase], job.reason)
+                if job.phase is Phase.RUNNING and job.spec.kind == "map":
+                    self._fetching.add([job.spec])
+        return before != (job.phase, job.reason) or job.phase in (Phase.GONE, Phase.DONE)
+
+    # -- results
+
+    async def _fetch(self, specs: Sequence[JobSpec]) -> None:
+        await self._backend.fetch(self._unsettled(specs))
+
+    def _fetched(self, specs: Sequence[JobSpec], _: None) -> None:
+        for spec in specs:
+            job = self._jobs.get(spec.id)
+            if job is None or job.settled:
+                continue
+            found = committed(job.spec.record, job.spec.folder)
+            if found is not None:
+                self._settle(job, found)
+            elif job.phase is Phase.GONE:
+                self._judge_gone(job)
+            elif job.phase is Phase.DONE:
+                self._judge_empty(job)
+            elif spec.kind == "map":
+                self._report.progressed(spec.id)
+
+    def _judge_gone(self, job: _Job) -> None:
+        spec = job.spec
+        if job.ending:
+            self._settle(job, cancelled(spec.record, spec.folder))
+        elif job.gone_since is not None and time.monotonic() - job.gone_since >= self._backend.settle_s:
+            why = job.reason or f"{self._name} does not know it any more"
+            if claim.read(spec.file(layout.CLAIM)) is not None:
+                cause = f"it was begun, it is gone, and it left no result: {why}"
+                advice = "What it did until then is not known; submit it again if it may run twice."
+                self._settle(job, failed(spec.record, "JobLost", cause, advice, JobState.LOST))
+            elif job.starts + 1 < _MOST_STARTS:
+                job.starts += 1
+                job.there = False
+                self._show(job, JobState.STAGING, f"it is submitted again: {why}")
+                self._submitting.add([spec])
+            else:
+                cause = (
+                    f"it was submitted {_MOST_STARTS} times, and ended each time before it had begun: {why}"
+                )
+                self._settle(job, failed(spec.record, "JobNotStarted", cause, ""))
+
+    def _judge_empty(self, job: _Job) -> None:
+        job.empty_fetches += 1
+        if job.empty_fetches >= _MOST_EMPTY_FETCHES:
+            cause = f"{self._name} says that it is done, and brings no result"
+            self._settle(job, failed(job.spec.record, "ResultDamaged", cause, "Submit it again."))
+
+    def _settle(self, job: _Job, outcome: Outcome) -> None:
+        job.settled = True
+        self._report.finished(job.spec.record, outcome)
+
+    def _show(self, job: _Job, state: JobState, reason: str = "", handle: str | None = None) -> None:
+        """Have the journal say so, if it does not yet."""
+        before, job.shown = job.shown, (state, reason)
+        if before != job.shown or handle:
+            news = state is not before[0]
+            self._report.moved(
+                [Change(job.spec.record.seq, time.time(), state, reason, news=news, handle=handle)]
+            )

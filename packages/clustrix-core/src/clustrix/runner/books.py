@@ -1,0 +1,188 @@
+"""The accounts of a map's items, whichever worker had them and however it ended: for who looks after its workers.
+
+See ``clustrix.runner.maps`` for the files, and for what holds after a kill.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from clustrix.runner import claim, layout, maps
+from clustrix.runner.faults import point
+from clustrix.runner.frames import CONTAINER, FAILURE, pack, record, records
+
+
+class Books:
+    """Of one map."""
+
+    def __init__(self, folder: str, items: int) -> None:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        self.folder = folder
+        self.items = items
+        self.marks = maps.Marks(self._file(layout.MAP_MARKS))
+        self._given: list[tuple[int, int]] = []
+        """Ranges that dead workers had claimed and not begun."""
+        self._next = 1 + max((row.worker for row in self._rows()), default=-1)
+
+    def unclaimed(self) -> int:
+        """How many items nobody has, and how many ranges wait to be given on."""
+        rows = self._rows()
+        return len(self._given) + self.items - (rows[-1].next if rows else 0)
+
+    def next_worker(self) -> int:
+        """The number for the next worker."""
+        while os.path.lexists(self._file(layout.worker_folder(self._next))):
+            self._next += 1
+        self._next += 1
+        return self._next - 1
+
+    def give(self, worker: int) -> list[list[int]]:
+        """Ranges for a worker to begin with: what a dead one had."""
+        if not self._given:
+            return []
+        first, end = self._given.pop()
+        claims = maps.Claims(self._file(layout.MAP_CLAIMS), self.items)
+        claims.give(worker, first, end)
+        claims.close()
+        point("dispatcher.after-give")
+        return [[first, end]]
+
+    def holders(self) -> list[tuple[int, claim.Holder]]:
+        """Workers that have begun, dead or alive, by number."""
+        found = []
+        for name in os.listdir(self.folder):
+            number = name.removeprefix(layout.WORKER)
+            if number != name and number.isdigit():
+                holder = self.holder(int(number))
+                if holder is not None:
+                    found.append((int(number), holder))
+        return sorted(found)
+
+    def holder(self, worker: int) -> claim.Holder | None:
+        """Who that worker is; None if it has not begun."""
+        return claim.read(os.path.join(self._file(layout.worker_folder(worker)), layout.CLAIM))
+
+    def unbegun(self) -> set[int]:
+        """Workers that have items, and have not begun."""
+        return {row.worker for row in self._rows() if self.holder(row.worker) is None}
+
+    def take_back(self, worker: int) -> None:
+        """Give to others what was given to a worker that will never begin."""
+        mine = self._claimed_by(worker)
+        if mine:
+            self._hand_on(mine, self._done())
+
+    def in_item(self, worker: int) -> bool:
+        """Whether a worker is marked as being in the middle of an item."""
+        return self.marks.of(worker).item is not None
+
+    def close_account(self, worker: int, cause: Callable[[], str] | None) -> bool:
+        """Close a dead worker's books: the item it was in has failed; what it had not begun goes to others.
+
+        ``cause``: makes the error record for that item; None if it shall count as not begun.  Returns whether the worker has
+        brought the map on by an item, in whatever way.  Raises OSError when that cannot be written down; to be tried again.
+        """
+        self._cut_tail(worker)
+        done = self._done()
+        current = self.marks.of(worker).item
+        mine = self._claimed_by(worker)
+        if current is not None and current not in done and cause is not None:
+            body = b"".join(pack({"kind": "error", "record": cause()}, []))
+            self._append(record(current, FAILURE | CONTAINER, body))
+            done[current] = True
+        self._hand_on(mine, done)
+        # The worker's own count may be one short of its records.
+        finished = sum(1 for item in mine if item in done)
+        self.marks.set(worker, finished, sum(1 for item in mine if done.get(item)))
+        return finished > 0
+
+    def sync(self) -> None:
+        """Have the results on disk."""
+        for name in self._results():
+            fd = os.open(self._file(name), os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def overdue(self, workers: Iterable[int], limit_s: float) -> tuple[set[int], float]:
+        """Workers whose item has taken too long, and how long (seconds) until the next may."""
+        now = time.monotonic()
+        late, soonest = set(), limit_s
+        for worker in workers:
+            mark = self.marks.of(worker)
+            if mark.item is None:
+                continue
+            left = mark.since + limit_s - now
+            if left <= 0:
+                late.add(worker)
+            else:
+                soonest = min(soonest, left)
+        return late, soonest
+
+    def close(self) -> None:
+        self.marks.close()
+
+    def _file(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def _results(self) -> list[str]:
+        return [name for name in os.listdir(self.folder) if name.startswith(layout.MAP_RESULTS)]
+
+    def _rows(self) -> list[maps.Claim]:
+        return maps.read_claims(self._file(layout.MAP_CLAIMS))
+
+    def _hand_on(self, items: list[int], done: dict[int, bool]) -> None:
+        self._given += _ranges([item for item in items if item not in done])
+
+    def _claimed_by(self, worker: int) -> list[int]:
+        owner: dict[int, int] = {}
+        for row in self._rows():
+            for item in range(row.first, row.end):
+                owner[item] = row.worker
+        return sorted(item for item, who in owner.items() if who == worker)
+
+    def _done(self) -> dict[int, bool]:
+        """Finished items, and whether they failed."""
+        done = {}
+        for name in self._results():
+            with open(self._file(name), "rb") as file:
+                for found in records(file.read()):
+                    done[found.item] = bool(found.flags & FAILURE)
+        return done
+
+    def _append(self, row: bytes) -> None:
+        """To a results file of our own: a dead worker's file may end in half a record."""
+        path = self._file(layout.worker_results(maps.MARKS - 1))
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            before = os.fstat(fd).st_size
+            if os.write(fd, row) != len(row):
+                os.ftruncate(fd, before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        finally:
+            os.close(fd)
+
+    def _cut_tail(self, worker: int) -> None:
+        """Half a record at the end of a dead worker's file is of no use, and may be what fills the disk."""
+        path = self._file(layout.worker_results(worker))
+        with suppress(FileNotFoundError), open(path, "r+b") as file:
+            data = file.read()
+            end = max((found.offset + found.size for found in records(data)), default=0)
+            if end < len(data):
+                file.truncate(end)
+
+
+def _ranges(items: list[int]) -> list[tuple[int, int]]:
+    """Sorted numbers as half-open ranges."""
+    found: list[tuple[int, int]] = []
+    for item in items:
+        if found and found[-1][1] == item:
+            found[-1] = (found[-1][0], item + 1)
+        else:
+            found.append((item, item + 1))
+    return found

@@ -1,0 +1,85 @@
+"""A job run by a program of its own, as a batch system starts it: claim, fork the runners, watch them, leave a result whatever comes.
+
+What holds after a kill between any two steps: without the claim, nothing has been run, and the command may be given again;
+with it, nothing of the job will ever be begun again.  A result comes into being in one step, and stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from clustrix.runner import bundles, call, claim, layout, maps, processes, setup
+from clustrix.runner.faults import point
+from clustrix.runner.frames import Damaged
+from clustrix.runner.watch import CallWatch, MapWatch, Watch
+
+
+class _Deaf:
+    """Nobody is told: whoever wants to know reads the files."""
+
+    def send(self, kind: bytes) -> None:
+        return
+
+
+class _Standing:
+    """A folder that is there before its runner: the counterpart of ``clustrix.runner.folders.Folder``."""
+
+    def __init__(self, order: setup.Order) -> None:
+        self._order = order
+
+    def claim(self, path: str) -> bool:
+        if self._order.kind == "map":
+            os.makedirs(path, mode=0o700, exist_ok=True)
+            if not claim.take(path, claim.myself()):
+                return False
+        setup.print_into(self._order)
+        return True
+
+
+def main(folder: str) -> int:
+    """Run the job; returns the exit code: 0 when the function returned, 1 when it did not, 75 when somebody else has the job."""
+    folder = os.path.abspath(folder)
+    with open(os.path.join(folder, layout.ORDER), encoding="utf-8") as file:
+        told: dict[str, Any] = json.load(file)
+    point("standalone.before-claim")
+    if not claim.take(folder, claim.myself()):
+        return layout.EX_CLAIMED
+    point("standalone.after-claim")
+    processes.become_subreaper()
+    order = setup.Order(
+        job=told["job"],
+        kind=told["kind"],
+        folder=folder,
+        worker=0,
+        place=told["place"],
+        environ=os.path.join(folder, f"{layout.ENVIRON}.{told['job']}"),
+        blobs=told["blobs"],
+        cores=told["cores"],
+        claims=[],
+    )
+    setup.print_into(order)
+    setup.open_standard_files()
+    setup.environment.put_on(order)
+    os.unlink(os.path.join(folder, layout.ENVIRON))  # there may be secrets in it
+    with open(os.path.join(folder, layout.PAYLOAD), "rb") as content:
+        bundle = bundles.read_bundle(content.read(), order.blobs)
+    return _watch(order, told, bundle).run()
+
+
+def _watch(order: setup.Order, told: dict[str, Any], bundle: bundles.Bundle | Damaged) -> Watch:
+    def work(worker: int, claims: list[list[int]]) -> int:
+        mine = order._replace(worker=worker, claims=claims)
+        return _work(mine, bundle)
+
+    if order.kind == "map":
+        return MapWatch(order, told, work)
+    return CallWatch(order, told, work)
+
+
+def _work(order: setup.Order, bundle: bundles.Bundle | Damaged) -> int:
+    """In the child."""
+    run: Any = maps.run if order.kind == "map" else call.run
+    code: int = run(order, bundle, _Deaf(), _Standing(order))
+    return code
