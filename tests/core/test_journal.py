@@ -7,6 +7,8 @@ import os
 import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -333,3 +335,20 @@ def test_reader_sees_nothing_half_written(journal: Journal, place: Place) -> Non
     assert writer.exitcode == 0
     assert all(left % 10 == 0 for left in seen), seen
     assert len(seen) > 2, "it was read while it was written"
+
+
+def test_closed_journal_is_left_alone_by_a_fork(place: Place) -> None:
+    """A process that has closed a journal may fork."""
+    script = f"""
+import os, sys
+from clustrix.journal import Journal, Place
+journal = Journal(Place({place.root!r}))
+journal.live("d1")
+journal.close()
+pid = os.fork()
+if pid == 0:
+    os._exit(0)
+os.waitpid(pid, 0)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")

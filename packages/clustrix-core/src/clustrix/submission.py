@@ -86,7 +86,7 @@ def _write(home: Session, job: NewJob) -> str:
 def _new_job(home: Session, subject: Subject, kind: str, payload: bytes, items: int) -> NewJob:
     cores, memory = _resources(subject)
     return NewJob(
-        id=_new_id(),
+        id=new_id(),
         name=subject.name,
         kind=kind,
         dispatcher=home.name,
@@ -94,7 +94,7 @@ def _new_job(home: Session, subject: Subject, kind: str, payload: bytes, items: 
         cores=cores,
         memory_bytes=memory,
         time_s=subject.setting("default_time"),
-        spec=_place_of_submission(),
+        spec=place_of_submission(),
         payload=payload,
         items=items,
         parent=os.environ.get(JOB_VARIABLE),
@@ -102,7 +102,7 @@ def _new_job(home: Session, subject: Subject, kind: str, payload: bytes, items: 
     )
 
 
-def _place_of_submission() -> str:
+def place_of_submission() -> str:
     try:
         cwd = os.getcwd()
     except FileNotFoundError as error:
@@ -129,6 +129,8 @@ def _place_of_submission() -> str:
 def _resources(subject: Subject) -> tuple[int, int | None]:
     """Cores and memory as asked for; a word if this machine has less."""
     cores, memory = subject.setting("default_cores"), subject.setting("default_memory")
+    if subject.setting("cluster_type") != "local":
+        return cores, memory
     strict = subject.setting("local_strict")
     if cores > 1:
         _compare("cores", cores, machine_cores(), str, strict)
@@ -165,7 +167,7 @@ _id_lock = threading.Lock()
 _last_id = (0, 0)
 
 
-def _new_id() -> str:
+def new_id() -> str:
     """26 characters: milliseconds since the epoch, then 80 random bits; later ones sort after earlier ones."""
     global _last_id
     with _id_lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from clustrix import plugins
 from clustrix.config.quantities import parse_cores, parse_memory, parse_time
 from clustrix.errors import ConfigError, UnknownOption
 
@@ -31,11 +32,9 @@ def _flag(field: str, value: Any) -> bool:
 
 
 def _cluster_type(field: str, value: Any) -> str:
-    if value != "local":
-        raise ConfigError(
-            field, value, 'this release runs jobs on "local", this machine', 'cluster_type="local"'
-        )
-    return "local"
+    if not isinstance(value, str):
+        raise ConfigError(field, value, "must be the name of a backend", 'cluster_type="local"')
+    return plugins.backend(value).name
 
 
 def _key(field: str, value: Any) -> str | None:

@@ -91,7 +91,7 @@ class Missing:
     """One whose backend cannot be had: it was uninstalled, perhaps, or is broken since an upgrade."""
 
     def __init__(self, error: ClustrixError, report: Report) -> None:
-        self._why = str(error)
+        self._why = str(error).rstrip(".")
         self._report = report
 
     def adopt(self, jobs: Sequence[JobSpec]) -> None:

@@ -101,7 +101,7 @@ class Places:
 
     def _place(self, key: tuple[str, str]) -> Place:
         known = self._places.get(key)
-        if known is None:
+        if known is None or isinstance(known, Missing):
             known = self._places[key] = self._make(*key)
         return known
 
@@ -111,6 +111,7 @@ class Places:
             return self._polled(name, target, json.loads(place) if place else {})
         except ClustrixError as error:
             log.error("backend %s cannot be used: %s", name, error)
+            plugins.look_again()  # next time: it may have been installed by then
             return Missing(error, self._report)
 
     def _polled(self, name: str, target: Any, settings: dict[str, Any]) -> Polled:

@@ -155,6 +155,7 @@ class Connection:
                 self._closed = True
                 if self._sql is not None:
                     self._sql.close()
+                    self._sql = None
                 os.close(self._turn)
 
     def __del__(self) -> None:
@@ -177,7 +178,6 @@ class Connection:
             raise JournalUnusable(self.path, f"cannot be opened ({error.strerror})") from error
 
     def gone(self) -> JournalError:
-        """What to raise when it has vanished."""
         """What to raise when it has vanished."""
         return JournalUnusable(
             self.path, "the state directory is gone", "Its jobs are lost; new submissions make a new one."

@@ -26,6 +26,7 @@ __all__ = [
     "entries",
     "fields",
     "hookimpl",
+    "look_again",
 ]
 
 
@@ -67,6 +68,13 @@ def discovered() -> Sequence[Plugin]:
     from clustrix.plugins import discovery
 
     return discovery.found().plugins
+
+
+def look_again() -> None:
+    """Have the next question answered anew: something may have been installed since."""
+    from clustrix.plugins import discovery
+
+    discovery.forget()
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib
 import os
 import time
 from collections.abc import Sequence
@@ -115,6 +116,7 @@ def forget() -> None:
     """Look again next time: something may have been installed since."""
     global _latest
     _latest = None
+    importlib.invalidate_caches()
 
 
 def _look(disabled: set[str]) -> list[Plugin]:

@@ -61,6 +61,7 @@ def main(folder: str) -> int:
     )
     setup.print_into(order)
     setup.open_standard_files()
+    setup.remember_inheritance()
     setup.environment.put_on(order)
     os.unlink(os.path.join(folder, layout.ENVIRON))  # there may be secrets in it
     with open(os.path.join(folder, layout.PAYLOAD), "rb") as content:

@@ -45,6 +45,8 @@ class Child(NamedTuple):
 class Watch:
     """Until the job has a result."""
 
+    _grace_s = _GRACE_SECONDS
+
     def __init__(self, order: setup.Order, told: dict[str, Any], work: Work) -> None:
         self._order = order
         self._time_s: float | None = told["time_s"]
@@ -198,7 +200,7 @@ class Watch:
         if self._cancelled:
             return
         self._cancelled = True
-        self._kill_at = time.monotonic() + _GRACE_SECONDS
+        self._kill_at = time.monotonic() + self._grace_s
         for pid in self._children:
             _interrupt(pid)
 
@@ -240,6 +242,9 @@ class CallWatch(Watch):
 
 class MapWatch(Watch):
     """A map: as many workers as may run at once."""
+
+    _grace_s = 0.0
+    """An interrupt ends an item, and the worker would go on with the next."""
 
     def __init__(self, order: setup.Order, told: dict[str, Any], work: Work) -> None:
         super().__init__(order, told, work)

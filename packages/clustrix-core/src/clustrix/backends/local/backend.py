@@ -131,7 +131,7 @@ class LocalBackend(PushingBackend):
             record = self._waiting.pop(job.id, None)
             run = self._runs.get(job.id)
             if record is not None:
-                run = run or self._new_run(record)
+                run = self._runs[job.id] = run or self._new_run(record)
                 run.cancelled = True
                 self._supervisor.conclude(run, run.cancellation())
             elif run is not None:

@@ -32,6 +32,9 @@ _PRELOADED = "clustrix.decorator"
 
 StartKey = frozenset[tuple[str, str]]
 
+_left: list[subprocess.Popen[bytes]] = []
+"""Warm parents that live longer than their dispatcher: Python warns of a process that is let go while it runs."""
+
 
 class Listener(Protocol):
     """Who is told what happens to runners."""
@@ -206,6 +209,7 @@ class Nursery:
 
         None: there is no need, somebody else will.
         """
+        _left.extend(parent.process for parent in self._parents.values())
         for parent in self._parents.values():
             if working is not None and (parent.pending or not working.isdisjoint(parent.pids)):
                 parent.close()
