@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -15,6 +16,7 @@ log = logging.getLogger("clustrix.dispatcher")
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
+_MOST_FAULTS = 5
 
 T = TypeVar("T")
 
@@ -50,15 +52,22 @@ class Lane(Generic[T]):
         name: str,
         call: Callable[[Sequence[JobSpec]], Awaitable[T]],
         done: Callable[[Sequence[JobSpec], T], None],
-        failed: Callable[[Sequence[JobSpec], str], None],
+        failed: Callable[[Sequence[JobSpec], str, bool], None],
     ) -> None:
-        """``name``: the backend's.  ``failed``: told why a call has to be repeated."""
+        """``name``: the backend's.
+
+        ``failed``: told why a call has to be repeated, and whether it has been in vain too often, for a single job, for a
+        reason that is no BackendError.
+        """
         self._name = name
         self._call = call
         self._done = done
         self._failed = failed
         self._jobs: dict[str, JobSpec] = {}
         self._calling: Sequence[JobSpec] = ()
+        self._careful = False
+        """Whether one job at a time is taken: one of them may have spoilt it for the others."""
+        self._faults: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
 
     def __bool__(self) -> bool:
@@ -86,18 +95,31 @@ class Lane(Generic[T]):
     async def _run(self) -> None:
         pauses = Pauses()
         while self._jobs:
-            self._calling = list(self._jobs.values())
-            self._jobs.clear()
+            self._calling = list(self._jobs.values())[: 1 if self._careful else None]
+            for job in self._calling:
+                del self._jobs[job.id]
             try:
                 found = await self._call(self._calling)
                 self._done(self._calling, found)
             except Exception as error:  # a plugin's: it must not end the dispatcher
-                again = {job.id: job for job in self._calling}
-                self._jobs = {**again, **self._jobs}
-                self._failed(self._calling, trouble(self._name, error))
-                self._calling = ()
-                await asyncio.sleep(pauses.next())
+                alone = not self._jobs
+                self._take_back(error)
+                if alone:
+                    await asyncio.sleep(pauses.next())
             else:
                 self._calling = ()
+                self._careful = self._careful and bool(self._jobs)
                 pauses.reset()
         self._task = None
+
+    def _take_back(self, error: Exception) -> None:
+        again, self._calling = self._calling, ()
+        fault = not isinstance(error, BackendError)
+        hopeless = False
+        self._careful = fault
+        if fault and len(again) == 1:
+            self._faults[again[0].id] += 1
+            hopeless = self._faults[again[0].id] >= _MOST_FAULTS
+        # At the end: what one job spoils shall not hold up the others.
+        self._jobs = {**self._jobs, **{job.id: job for job in again if job.id not in self._jobs}}
+        self._failed(again, trouble(self._name, error), hopeless)

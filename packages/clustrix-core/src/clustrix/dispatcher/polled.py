@@ -84,7 +84,9 @@ class Polled:
         self._backend = make(PolledHost(settings, folder, self._asked_to_poll))
         self._slowest_s = slowest_s or self._backend.slowest_poll_s
         self._jobs: dict[str, _Job] = {}
-        self._submitting: Lane[Sequence[Receipt]] = self._lane(self._submit, self._submitted)
+        self._submitting: Lane[Sequence[Receipt]] = Lane(
+            name, self._submit, self._submitted, self._not_submitted
+        )
         self._adopting: Lane[Sequence[Receipt]] = self._lane(self._backend.adopt, self._submitted)
         self._cancelling: Lane[None] = self._lane(self._cancel, lambda jobs, _: self._asked_to_poll())
         self._fetching: Lane[None] = self._lane(self._fetch, self._fetched)
@@ -120,11 +122,16 @@ class Polled:
             if job is None or job.ending or job.settled:
                 continue
             job.ending = True
-            if self._submitting.drop(spec.id) and not job.tried:
+            waits = self._submitting.drop(spec.id)
+            if waits and not job.tried:
                 self._settle(job, cancelled(spec.record, spec.folder))
-            elif job.there:
-                self._cancelling.add([job.spec])
-            # else: when its submission is through, whichever that is
+            elif waits or job.there:
+                self._end(job)
+            # else its submission is under way: what comes of it is ended
+
+    def _end(self, job: _Job) -> None:
+        job.there = True  # perhaps: polls will tell
+        self._cancelling.add([job.spec])
 
     def clean(self, jobs: Sequence[JobSpec]) -> None:
         for spec in jobs:
@@ -178,7 +185,7 @@ class Polled:
             state = job.shown[0] if job.shown[0] is JobState.RUNNING else JobState.QUEUED
             self._show(job, state, handle=receipt.handle or None)
             if job.ending:
-                self._cancelling.add([job.spec])
+                self._end(job)
         self._asked_to_poll()
 
     async def _cancel(self, specs: Sequence[JobSpec]) -> None:
@@ -187,11 +194,23 @@ class Polled:
     def _unsettled(self, specs: Sequence[JobSpec]) -> list[JobSpec]:
         return [spec for spec in specs if spec.id in self._jobs and not self._jobs[spec.id].settled]
 
-    def _troubled(self, specs: Sequence[JobSpec], why: str) -> None:
+    def _not_submitted(self, specs: Sequence[JobSpec], why: str, hopeless: bool) -> None:
+        self._troubled(specs, why)
+        for spec in specs if hopeless else ():
+            job = self._jobs.get(spec.id)
+            if job is not None and not job.settled and self._submitting.drop(spec.id):
+                advice = "It was not tried again."
+                self._settle(
+                    job, failed(spec.record, "JobNotStarted", f"it could not be submitted: {why}", advice)
+                )
+
+    def _troubled(self, specs: Sequence[JobSpec], why: str, hopeless: bool = False) -> None:
         for spec in specs:
             job = self._jobs.get(spec.id)
             if job is not None and not job.settled:
                 self._show(job, job.shown[0], why)
+                if job.ending and self._submitting.drop(spec.id):
+                    self._end(job)
 
     # -- polling
 
