@@ -5,19 +5,34 @@ from __future__ import annotations
 import json
 import os
 
+from clustrix.errors import (
+    JOB_ERRORS,
+    JobError,
+    JobExited,
+    JobInterrupted,
+    JobNotStarted,
+    ResultUnpicklable,
+)
 from clustrix.journal import JobRecord, JobState, Outcome
-from clustrix.runner import layout, outcome, watch
+from clustrix.runner import layout, watch
+from clustrix.runner import outcome as outcomes
 from clustrix.runner.frames import Damaged, peek, unpack
 from clustrix.runner.verdict import CANCEL, Verdict, verdict
 
 INLINE_RESULT_BYTES = 65536
 
 _REASONS = {
-    outcome.EXCEPTION: "its function raised an exception",
-    outcome.EXIT: "its function raised SystemExit",
-    outcome.INTERRUPT: "its function raised KeyboardInterrupt",
-    outcome.UNPICKLABLE: "its result cannot be sent",
-    outcome.SETUP: "it could not be set up",
+    outcomes.EXCEPTION: "its function raised an exception",
+    outcomes.EXIT: "its function raised SystemExit",
+    outcomes.INTERRUPT: "its function raised KeyboardInterrupt",
+    outcomes.UNPICKLABLE: "its result cannot be sent",
+    outcomes.SETUP: "it could not be set up",
+}
+_CLASSES = {
+    outcomes.EXIT: JobExited,
+    outcomes.INTERRUPT: JobInterrupted,
+    outcomes.UNPICKLABLE: ResultUnpicklable,
+    outcomes.SETUP: JobNotStarted,
 }
 
 
@@ -38,8 +53,8 @@ def committed(record: JobRecord, folder: str) -> Outcome | None:
         return of_map(record, meta["failed"])
     if kind == watch.ERROR:
         return ended(record, Verdict(meta["state"], json.loads(meta["record"])["cause"], meta["record"]))
-    state = JobState.SUCCEEDED if kind == outcome.VALUE else JobState.FAILED
-    reason = "" if kind == outcome.VALUE else _REASONS[kind]
+    state = JobState.SUCCEEDED if kind == outcomes.VALUE else JobState.FAILED
+    reason = "" if kind == outcomes.VALUE else _REASONS[kind]
     return Outcome(record.seq, state, reason, data or None, None if data else layout.RESULT)
 
 
@@ -66,3 +81,19 @@ def failed(
 def cancelled(record: JobRecord, folder: str) -> Outcome:
     """The outcome of a job that was cancelled."""
     return ended(record, verdict(None, CANCEL, folder=folder))
+
+
+def failure_names(outcome: Outcome, folder: str) -> list[str]:
+    """The class of what a failed call raised, or of our own error for it, and all that it descends from."""
+    if outcome.error is not None:
+        cls = JOB_ERRORS.get(json.loads(outcome.error)["error"], JobError)
+        return [base.__name__ for base in cls.__mro__]
+    if outcome.data is not None:
+        meta = unpack(outcome.data)[0]
+    else:
+        with open(os.path.join(folder, layout.RESULT), "rb") as file:
+            meta = peek(file, os.fstat(file.fileno()).st_size)
+    if meta["kind"] == outcomes.EXCEPTION:
+        names: list[str] = meta["nodes"][0]["mro"]
+        return names
+    return [_CLASSES.get(meta["kind"], JobError).__name__]

@@ -105,6 +105,9 @@ class PushingBackend(Backend):
     For the core's own: it gets a ``clustrix.backends.local.backend.LocalHost``.
     """
 
+    def renew(self, jobs: Sequence[JobSpec]) -> None:
+        """An attempt of these is over, and its folder put away; the next will be submitted."""
+
     def busy(self) -> bool:
         """Whether something is still to be done that is no job any more."""
         return False

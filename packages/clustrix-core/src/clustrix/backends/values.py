@@ -64,13 +64,13 @@ class Content(NamedTuple):
 class JobSpec:
     """What to run, and with what."""
 
-    __slots__ = ("_journal", "_settings", "record")
+    __slots__ = ("_journal", "_spec", "record")
 
     def __init__(self, record: JobRecord, journal: Journal) -> None:
         self.record = record
         """Its row in the journal."""
         self._journal = journal
-        self._settings: Mapping[str, Any] | None = None
+        self._spec: str | None = None
 
     @property
     def id(self) -> str:
@@ -118,12 +118,22 @@ class JobSpec:
         return os.path.join(self._journal.place.live, self.record.id)
 
     @property
+    def attempt(self) -> int:
+        """Which try this is.  A later one comes only when the one before is over, and cleaned away."""
+        return self.record.attempt
+
+    @property
+    def spec(self) -> str:
+        """JSON: what the submitter's process was like, and the values of the backend's own fields."""
+        if self._spec is None:
+            self._spec, _ = self._journal.payload(self.record.seq)
+        return self._spec
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """The values of the backend's own fields for this job."""
-        if self._settings is None:
-            spec, _ = self._journal.payload(self.record.seq)
-            self._settings = json.loads(spec).get("settings", {})
-        return self._settings
+        found: Mapping[str, Any] = json.loads(self.spec).get("settings", {})
+        return found
 
     def read(self) -> Content:
         """The rest, from the journal: it may be large."""

@@ -75,8 +75,8 @@ class Lane(Generic[T]):
         return bool(self._jobs or self._calling)
 
     def __contains__(self, job: str) -> bool:
-        """Whether a job waits for its call, which has not begun."""
-        return job in self._jobs
+        """Whether a job is on its way."""
+        return job in self._jobs or any(spec.id == job for spec in self._calling)
 
     def add(self, jobs: Sequence[JobSpec]) -> None:
         """Have the call made for these, too."""

@@ -40,6 +40,9 @@ class Place(Protocol):
     def clean(self, jobs: Sequence[JobSpec]) -> None:
         """The outcomes of these are committed."""
 
+    def renew(self, jobs: Sequence[JobSpec]) -> None:
+        """An attempt of these is over, and its folder put away; the next will be submitted."""
+
     def busy(self) -> bool:
         """Whether there is anything to do or to wait for."""
 
@@ -58,6 +61,7 @@ class Pushed:
 
     def __init__(self, backend: PushingBackend) -> None:
         self._backend = backend
+        self.renew = backend.renew
         self.busy = backend.busy
         self.crowded = backend.crowded
         self.abandon = backend.abandon
@@ -113,6 +117,9 @@ class Missing:
         """It cannot be: the wish stands in the journal."""
 
     def clean(self, jobs: Sequence[JobSpec]) -> None:
+        """There is nothing."""
+
+    def renew(self, jobs: Sequence[JobSpec]) -> None:
         """There is nothing."""
 
     def busy(self) -> bool:

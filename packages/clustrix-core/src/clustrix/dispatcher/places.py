@@ -64,6 +64,11 @@ class Places:
         for key, some in self._sorted(jobs).items():
             self._place(key).clean(some)
 
+    def renew(self, jobs: Sequence[JobSpec]) -> None:
+        """An attempt of these is over, and its folder put away; the next will be submitted."""
+        for key, some in self._sorted(jobs).items():
+            self._place(key).renew(some)
+
     def busy(self) -> bool:
         """Whether there is anything to do or to wait for."""
         return any(place.busy() for place in self._places.values())

@@ -26,6 +26,8 @@ log = logging.getLogger("clustrix.dispatcher")
 _MOST_STARTS = 3
 """A job that is gone before it was begun is submitted again, but not for ever."""
 _MOST_EMPTY_FETCHES = 3
+_CLEAN_SECONDS = 0.2
+"""A job's next attempt waits until nothing is left of the one before."""
 _STATES = {Phase.QUEUED: JobState.QUEUED, Phase.RUNNING: JobState.RUNNING}
 
 
@@ -103,7 +105,10 @@ class Polled:
         self._take(jobs, self._adopting, tried=True)
 
     def submit(self, jobs: Sequence[JobSpec]) -> None:
-        self._take(jobs, self._submitting, tried=False)
+        unclean = [job for job in jobs if job.attempt > 1 and job.id in self._cleaning]
+        if unclean:
+            asyncio.get_running_loop().call_later(_CLEAN_SECONDS, self.submit, unclean)
+        self._take([job for job in jobs if job not in unclean], self._submitting, tried=False)
 
     def _take(self, jobs: Sequence[JobSpec], lane: Lane[Any], tried: bool) -> None:
         for spec in jobs:
@@ -137,6 +142,11 @@ class Polled:
         for spec in jobs:
             self._jobs.pop(spec.id, None)
             self._tidy(spec.id)
+        self._cleaning.add(jobs)
+
+    def renew(self, jobs: Sequence[JobSpec]) -> None:
+        for spec in jobs:
+            self._jobs.pop(spec.id, None)
         self._cleaning.add(jobs)
 
     def busy(self) -> bool:

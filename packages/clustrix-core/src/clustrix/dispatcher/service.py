@@ -19,8 +19,9 @@ from clustrix.backends.committed import cancelled
 from clustrix.dispatcher.connections import Client, Connections
 from clustrix.dispatcher.instance import Instance
 from clustrix.dispatcher.places import Places
+from clustrix.dispatcher.retrying import Retries, put_away
 from clustrix.errors import JournalError
-from clustrix.journal import Change, JobRecord, Journal, Outcome
+from clustrix.journal import Change, JobRecord, JobState, Journal, Outcome
 from clustrix.runner.faults import point
 
 log = logging.getLogger("clustrix.dispatcher")
@@ -73,6 +74,7 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._unexpected)
         self._places = Places(self._journal, self._instance, self._successor, self._loop, self)
+        self._retries = Retries(self._journal, self._places, self._loop, self._guarded)
         self._clients = Connections(self._instance, self._loop, self, self._guarded)
         log.info("dispatcher %s (%s) serves %s", os.getpid(), __version__, self._instance.place.root)
         try:
@@ -99,6 +101,9 @@ class Dispatcher:
         point("dispatcher.before-recovery")
         records = self._journal.live(self._instance.name)
         self._seen = max((record.seq for record in records), default=0)
+        for record in records:
+            if record.attempt > 1:  # it may not have come to that before
+                put_away(self._journal.place, record.id, record.attempt - 1)
         self._places.adopt([self._spec(record) for record in records])
         self._cancel([record.id for record in records if record.cancel])
 
@@ -118,6 +123,10 @@ class Dispatcher:
         return spec
 
     def _cancel(self, jobs: list[str]) -> None:
+        for job in jobs:
+            if self._retries.drop(job):
+                record = self._live[job].record._replace(cancel=True)
+                self.finished(record, cancelled(record, self._live[job].folder))
         self._places.cancel([self._live[job] for job in jobs if job in self._live])
 
     def moved(self, changes: Iterable[Change]) -> None:
@@ -152,6 +161,15 @@ class Dispatcher:
 
     def finished(self, record: JobRecord, outcome: Outcome) -> None:
         """A job has come to its end; several in a row are committed together."""
+        try:
+            if self._tried_again(record, outcome):
+                return
+        except JournalError as error:
+            if self._journal.vanished():
+                raise
+            log.warning("job %s waits for the journal: %s", record.id, error)
+            self._loop.call_later(_RETRY_SECONDS, self._guarded, self.finished, record, outcome)
+            return
         self._finished.append((record, outcome))
         if self._flush_scheduled:
             return
@@ -160,6 +178,15 @@ class Dispatcher:
             self._loop.call_later(_BUSY_COALESCE_SECONDS, self._guarded, self._flush)
         else:
             self._loop.call_soon(self._guarded, self._flush)
+
+    def _tried_again(self, record: JobRecord, outcome: Outcome) -> bool:
+        if outcome.state is JobState.SUCCEEDED or record.id not in self._live:
+            return False
+        again = self._retries.after(self._live[record.id], outcome)
+        if again is not None:
+            self._moves.pop(record.seq, None)
+            self._live[record.id] = again
+        return again is not None
 
     def _flush(self) -> None:
         self._flush_scheduled = False
@@ -280,7 +307,7 @@ class Dispatcher:
         self.leave()
 
     def _busy(self) -> bool:
-        return bool(self._clients or self._places.busy() or self._finished or self._dropping)
+        return bool(self._clients or self._places.busy() or self._retries or self._finished or self._dropping)
 
     def _rest(self) -> None:
         """(Re)start the countdown to leaving, or stop it while there is something to do."""
@@ -309,6 +336,7 @@ class Dispatcher:
                 self._journal.move(self._moves.values())
                 self._journal.drop_environs()
         self._clients.close_doors(ours=there)
+        self._retries.close()
         self._places.leave(self._heirs)
         self._journal.close()
         os.close(self._lock)

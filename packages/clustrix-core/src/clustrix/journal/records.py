@@ -92,6 +92,8 @@ class JobRecord(NamedTuple):
     tags: str
     attempt: int
     """Which try this is: more than 1 after a retry that the user asked for."""
+    spared: int
+    """How many attempts before were nobody's fault, and cost no retry."""
     handle: str
     """What the place calls it, if that is known and other than its id."""
 

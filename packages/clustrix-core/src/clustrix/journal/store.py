@@ -205,6 +205,18 @@ class Journal:
                     )
         return written
 
+    def again(self, seq: int, attempt: int, spared: int, memory_bytes: int | None, reason: str) -> bool:
+        """Write down, durably, that a live job is at its next attempt; False if it shall end, or has ended."""
+        with self._connection.write() as sql:
+            changed = sql.execute(
+                "UPDATE jobs SET attempt = ?, spared = ?, memory_bytes = ?, handle = '' "
+                f"WHERE seq = ? AND cancel = 0 AND {_LIVE}",
+                (attempt, spared, memory_bytes, seq),
+            ).rowcount
+            if changed:
+                self._set_state(sql, Change(seq, time.time(), JobState.QUEUED, reason))
+        return changed == 1
+
     def _move(self, sql: sqlite3.Connection, changes: Iterable[Change]) -> None:
         for change in changes:
             self._set_state(sql, change)

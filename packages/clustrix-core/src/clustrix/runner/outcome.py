@@ -13,6 +13,7 @@ import traceback
 from types import TracebackType
 from typing import Any
 
+from clustrix.runner import policy
 from clustrix.runner.frames import Buffer, pack
 from clustrix.runner.pickling import PROTOCOL, Pickler, ResultPickler, Unpicklable, dump
 
@@ -94,6 +95,7 @@ def _node(error: BaseException, index: dict[int, int], pieces: list[Buffer]) -> 
         "suppress": error.__suppress_context__,
         "frames": _frames(error.__traceback__),
         "notes": _notes_of(error),
+        "mro": policy.names_of(type(error)),
     }
     # The whole exception as its own __reduce__ says, and its parts for the case that its __init__ refuses them.
     for key, obj in (("whole", error), ("parts", (type(error), error.args, dict(vars(error))))):

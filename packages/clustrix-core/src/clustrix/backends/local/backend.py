@@ -145,6 +145,13 @@ class LocalBackend(PushingBackend):
                 self._count_child(job.record, -1)
                 self._fill()
 
+    def renew(self, jobs: Sequence[JobSpec]) -> None:
+        """What is left of these jobs' processes is on its way out; they will be submitted again."""
+        for job in jobs:
+            self._supervisor.let_go(job.id)
+            if job.record.parent is not None:
+                self._count_child(job.record, -1)
+
     def busy(self) -> bool:
         """Whether there is anything to do or to wait for."""
         return bool(self._waiting or self._runs)

@@ -27,7 +27,8 @@ class Limits:
         self._runs = runs
         self._end = end
         self._memory_timer: asyncio.TimerHandle | None = None
-        self._timers: dict[tuple[str, int], asyncio.TimerHandle] = {}
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        """By the runner's pid."""
 
     def watch(self, run: Run, runner: Runner) -> None:
         """A runner has begun."""
@@ -38,7 +39,7 @@ class Limits:
 
     def unwatch(self, run: Run, runner: Runner) -> None:
         """A runner is gone."""
-        timer = self._timers.pop((run.record.id, runner.worker), None)
+        timer = self._timers.pop(runner.pid, None)
         if timer is not None:
             timer.cancel()
 
@@ -54,13 +55,12 @@ class Limits:
         self._again(run, runner, due)
 
     def _again(self, run: Run, runner: Runner, seconds: float) -> None:
-        key = (run.record.id, runner.worker)
-        self._timers[key] = self._loop.call_later(
+        self._timers[runner.pid] = self._loop.call_later(
             max(seconds, _SHORTEST_SECONDS), self._check_time, run, runner
         )
 
     def _check_time(self, run: Run, runner: Runner) -> None:
-        self._timers.pop((run.record.id, runner.worker), None)
+        self._timers.pop(runner.pid, None)
         if run.settled or runner.doom or run.runners.get(runner.worker) is not runner:
             return
         if not isinstance(run, MapRun):

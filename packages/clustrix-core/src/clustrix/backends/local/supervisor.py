@@ -116,6 +116,12 @@ class Supervisor:
             run.committed = True
             self._tidy_run(run)
 
+    def let_go(self, job: str) -> None:
+        """A job's folder has been put away; another run of it will come."""
+        run = self.runs.pop(job, None)
+        if run is not None:
+            run.committed = True
+
     def tidy(self, job: str) -> None:
         """Put away the folder of a job that has ended, and end its process if that is still on its way out."""
         holder = claim.read(os.path.join(self._place.live, job, layout.CLAIM))
@@ -247,8 +253,8 @@ class Supervisor:
             processes.kill_tree(pid, start)
 
     def _tidy_run(self, run: Run) -> None:
-        if run.committed and not run.runners and not run.starting:
-            self.runs.pop(run.record.id, None)
+        if self.runs.get(run.record.id) is run and run.committed and not run.runners and not run.starting:
+            del self.runs[run.record.id]
             if isinstance(run, MapRun):
                 run.books.close()
             self._tidier.tidy_soon(run.record.id)

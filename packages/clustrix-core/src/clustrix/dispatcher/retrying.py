@@ -1,0 +1,134 @@
+"""Whether a call that has failed is tried again: what its submitter wished, and what it has come to until now.
+
+What holds after a kill between any two steps: the journal says which attempt is the current one, and an attempt that is over
+has its folder moved away before the next is begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from clustrix.backends import JobSpec
+from clustrix.backends.committed import failure_names
+from clustrix.dispatcher.places import Places
+from clustrix.journal import JobState, Journal, Outcome, Place
+from clustrix.runner.faults import point
+from clustrix.runner.policy import MOST_SPARED, Policy, of_spec
+
+log = logging.getLogger("clustrix.dispatcher")
+
+_FAILURES = (JobState.FAILED, JobState.TIMED_OUT, JobState.LOST)
+
+
+class Retries:
+    """Calls that wait for their next attempt."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        places: Places,
+        loop: asyncio.AbstractEventLoop,
+        guarded: Callable[..., None],
+    ) -> None:
+        self._journal = journal
+        self._places = places
+        self._loop = loop
+        self._guarded = guarded
+        self._pausing: dict[str, asyncio.TimerHandle] = {}
+
+    def __bool__(self) -> bool:
+        """Whether any wait."""
+        return bool(self._pausing)
+
+    def after(self, job: JobSpec, outcome: Outcome) -> JobSpec | None:
+        """The next attempt, which begins by itself after a pause; None if the outcome is final.  Raises JournalError."""
+        retry = next_attempt(job, outcome)
+        if retry is None:
+            return None
+        record = job.record
+        point("dispatcher.before-again")
+        if not self._journal.again(record.seq, retry.attempt, retry.spared, retry.memory_bytes, retry.reason):
+            return None
+        point("dispatcher.after-again")
+        log.info("job %s: %s", record.id, retry.reason)
+        put_away(self._journal.place, record.id, record.attempt)
+        self._places.renew([job])
+        record = record._replace(
+            attempt=retry.attempt, spared=retry.spared, memory_bytes=retry.memory_bytes, handle=""
+        )
+        again = JobSpec(record, self._journal)
+        self._pausing[job.id] = self._loop.call_later(retry.pause_s, self._guarded, self._begin, again)
+        return again
+
+    def _begin(self, job: JobSpec) -> None:
+        del self._pausing[job.id]
+        self._places.submit([job])
+
+    def drop(self, job: str) -> bool:
+        """Have no further attempt; False if none waits."""
+        timer = self._pausing.pop(job, None)
+        if timer is not None:
+            timer.cancel()
+        return timer is not None
+
+    def close(self) -> None:
+        """The next dispatcher begins them."""
+        for timer in self._pausing.values():
+            timer.cancel()
+
+
+class Retry(NamedTuple):
+    """The next attempt."""
+
+    attempt: int
+    spared: int
+    """How many attempts so far were nobody's fault."""
+    memory_bytes: int | None
+    pause_s: float
+    reason: str
+
+
+def next_attempt(job: JobSpec, outcome: Outcome) -> Retry | None:
+    """What follows a call's outcome; None if that is final.  Raises JournalError."""
+    record = job.record
+    if record.kind != "call" or record.cancel or outcome.state not in _FAILURES:
+        return None
+    policy = of_spec(job.spec)
+    if policy == Policy():
+        return None
+    names = failure_names(outcome, job.folder)
+    spared, memory = record.spared, record.memory_bytes
+    used = record.attempt - 1 - spared
+    more = policy.more_memory(names, memory)
+    if policy.spares(names) and spared < MOST_SPARED:
+        spared += 1
+        left = f"attempt {record.attempt + 1}"
+    elif more is not None:
+        memory = more
+        spared += 1
+        left = f"attempt {record.attempt + 1} with {more:,} bytes of memory"
+    elif policy.wants(names) and used < policy.retries:
+        used += 1
+        left = f"attempt {record.attempt + 1}, retry {used} of {policy.retries}"
+    else:
+        return None
+    pause = policy.pause(max(1, used))
+    reason = f"{left}, in {pause:g} s, after {names[0]}: {outcome.reason}"
+    return Retry(record.attempt + 1, spared, memory, pause, reason)
+
+
+def put_away(place: Place, job: str, attempt: int) -> None:
+    """Move the folder of an attempt that is over, so that the next can have its own.  Done once; again, it does nothing."""
+    over = os.path.join(place.kept, f"{job}.{attempt}")
+    if os.path.isdir(over):
+        return
+    try:
+        os.rename(os.path.join(place.live, job), over)
+    except FileNotFoundError:  # it never had one
+        with suppress(FileExistsError):
+            os.mkdir(over, 0o700)
