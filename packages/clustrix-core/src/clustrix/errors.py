@@ -5,6 +5,7 @@
     ClustrixError
     ├── ConfigError (also ValueError)         a setting or option that cannot be
     │   ├── UnknownOption (also TypeError)    a name that nobody declared
+    │   ├── KeyTaken                          the key names other work already
     │   └── ResourcesUnavailable              local_strict: more than this machine has
     ├── BundleError (also TypeError)          the function or an argument cannot be sent
     ├── JournalError                          the state directory or the journal cannot be used
@@ -80,6 +81,23 @@ class UnknownOption(ConfigError, TypeError):
 
     def __str__(self) -> str:
         return f"unknown option {self.field!r}; {self.allowed}"
+
+
+class KeyTaken(ConfigError):
+    """The key names other work already: another function's, or a map where this is a call.
+
+    ``job``: which job has it; ``holder``, ``asked``: what that one is, and what was to be submitted.
+    """
+
+    def __init__(self, key: str | None, job: str, holder: str, asked: str) -> None:
+        super().__init__("key", key, f"names {holder} already (job {job}), and this is {asked}")
+        self.args = (key, job, holder, asked)
+        self.job = job
+        self.holder = holder
+        self.asked = asked
+
+    def __str__(self) -> str:
+        return super().__str__() + " Give each its own key."
 
 
 class ResourcesUnavailable(ConfigError):
