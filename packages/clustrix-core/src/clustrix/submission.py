@@ -106,7 +106,8 @@ def _recognised(
     if found is None:
         return key, None
     job, path = found
-    if path is not None and not os.path.exists(os.path.join(home.place.job_folder(job), path)):
+    folders = home.place.live, home.place.kept  # it moves from the first to the second
+    if path is not None and not any(os.path.exists(os.path.join(folder, job, path)) for folder in folders):
         home.journal.forget(key)  # somebody has removed its result
         return key, None
     return key, _reused(job)

@@ -185,6 +185,12 @@ def closure(names: Iterable[str]) -> bytes | None:
     return data
 
 
+def imports_of(name: str) -> tuple[str, ...]:
+    """Absolute names that import statements in a local module may load; some are modules, some are names in modules."""
+    module = _module(name)
+    return module.imports if module is not None else ()
+
+
 def imported_by(code: types.CodeType) -> Iterator[str]:
     """The names that import statements in a function's body load, as far as they are absolute."""
     names, argument, origin = code.co_names, 0, ""

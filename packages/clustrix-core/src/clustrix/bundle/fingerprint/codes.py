@@ -56,7 +56,7 @@ def of_local(modules: Iterable[str]) -> tuple[bytes, frozenset[str]]:
         for name, (text, _, package) in json.loads(data.decode("utf-8", "surrogatepass")).items():
             found, needed = _of_text(text)
             parts.append((name, package, found))
-            imports |= needed
+            imports |= needed.union(sources.imports_of(name))
         known = _digest(marshal.dumps(parts, 2)), frozenset(imports)
         if len(_texts) >= _MOST:
             _texts.clear()
