@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import marshal
+import threading
 import types
 import warnings
 from collections.abc import Iterable, Iterator
@@ -14,8 +15,11 @@ from cloudpickle import cloudpickle
 
 from clustrix.bundle import sources
 
-_MOST = 10_000
-"""Code objects and texts that are remembered."""
+_MOST_CODES = 10_000
+_MOST_TEXTS = 100
+"""Sets of local modules that are remembered, whole."""
+_compiling = threading.Lock()
+"""Filters of warnings are the whole process's: two that save and restore them at once would mix them up."""
 
 
 class Code(NamedTuple):
@@ -39,7 +43,7 @@ def of_function(code: types.CodeType) -> Code:
     if known is None:
         names = tuple(cloudpickle._extract_code_globals(code))
         known = Code(code, _digest(_canonical(code)), names, frozenset(_imports(code)))
-        if len(_codes) >= _MOST:
+        if len(_codes) >= _MOST_CODES:
             _codes.clear()
         _codes[id(code)] = known
     return known
@@ -58,7 +62,7 @@ def of_local(modules: Iterable[str]) -> tuple[bytes, frozenset[str]]:
             parts.append((name, package, found))
             imports |= needed.union(sources.imports_of(name))
         known = _digest(marshal.dumps(parts, 2)), frozenset(imports)
-        if len(_texts) >= _MOST:
+        if len(_texts) >= _MOST_TEXTS:
             _texts.clear()
         _texts[data] = known
     return known
@@ -66,7 +70,7 @@ def of_local(modules: Iterable[str]) -> tuple[bytes, frozenset[str]]:
 
 def _of_text(text: str) -> tuple[bytes, set[str]]:
     try:
-        with warnings.catch_warnings():
+        with _compiling, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they were given, or will be, when it is imported
             code = compile(text, "", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError):  # the job will say so, if it imports it
