@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -144,6 +145,35 @@ def test_different_values_have_different_digests(case: str) -> None:
     """Also where Python calls them equal."""
     one, other = DIFFERENT[case]
     assert digest(one) != digest(other)
+
+
+def frame() -> pd.DataFrame:
+    """A column of each common kind."""
+    columns = {
+        "number": [1, 2],
+        "text": ["x", None],
+        "time": pd.to_datetime(["2026-11-24", "2026-11-25"]),
+        "kind": pd.Categorical(["u", "v"]),
+    }
+    return pd.DataFrame(columns, index=["r", "s"])
+
+
+def test_frame_has_the_same_digest_after_it_was_looked_at() -> None:
+    """pandas keeps what it has computed of a column; that is no change, but a cell, a column or an index label is."""
+    table, before = frame(), digest(frame())
+    table.describe()
+    table.index.get_loc("s")
+    _ = table.loc["r"], table["time"].max(), str(table)
+    assert digest(table) == digest(table.copy()) == digest(pickle.loads(pickle.dumps(table))) == before
+    for change in (
+        lambda t: t.rename(columns={"number": "n"}),
+        lambda t: t.rename(index={"r": "q"}),
+        lambda t: t.assign(number=[1, 3]),
+        lambda t: t.assign(number=[1.0, 2.0]),
+        lambda t: t.assign(time=t["time"] + pd.Timedelta("1s")),
+        lambda t: t[["text", "number", "time", "kind"]],
+    ):
+        assert digest(change(frame())) != before
 
 
 def test_digest_of_a_value_stays_while_others_come_and_go() -> None:

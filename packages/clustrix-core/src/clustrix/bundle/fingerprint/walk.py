@@ -247,8 +247,10 @@ class Walk:
             module = cloudpickle._whichmodule(obj, reduced) or "builtins"
             behind = self.encode(getattr(obj, "__wrapped__", None))
             return node(b"global", self.named(module, reduced), behind)
-        self._kept.append(reduced)
         make, args, state, items, pairs, setter = (*reduced, None, None, None, None)[:6]
+        if cls.__module__.startswith("pandas."):
+            state = _without_caches(state)
+        self._kept += (reduced, state)
         return node(
             b"object",
             self.encode(make),
@@ -275,6 +277,16 @@ def _cannot_change(cls: type) -> bool:
     if cls is tuple or cls is frozenset or cls in _TAKERS or issubclass(cls, type):
         return cls is not types.CellType
     return cls.__hash__ not in (None, object.__hash__) and cls.__dictoffset__ == 0
+
+
+def _without_caches(state: Any) -> Any:
+    """The state of an object of pandas without what it has computed meanwhile, and would compute again."""
+    if isinstance(state, tuple):
+        parts = map(_without_caches, state)
+        return tuple(part for part in parts if not (isinstance(part, dict) and not part))
+    if isinstance(state, dict):
+        return {name: value for name, value in state.items() if name != "_cache"}
+    return state
 
 
 def _importable(obj: Any, name: str | None = None) -> tuple[str, str] | None:
