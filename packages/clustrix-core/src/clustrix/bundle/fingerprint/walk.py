@@ -209,7 +209,8 @@ class Walk:
         if named is not None:
             return self.named(*named)
         variance = (variable.__covariant__, variable.__contravariant__)
-        return self._all((variable.__name__, variable.__bound__, variable.__constraints__, *variance))
+        parts = (variable.__name__, variable.__bound__, variable.__constraints__, *variance)
+        return node(b"type variable", *map(self.encode, parts))
 
     # -- memory
 
