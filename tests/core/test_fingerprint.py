@@ -59,6 +59,23 @@ class Point:
     tags: list[str] = field(default_factory=list)
 
 
+class Plain:
+    """Its objects are equal to none but themselves, and may be in sets."""
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+
+class Made:
+    """Taken apart into a list that is there for this purpose only."""
+
+    def __init__(self, x: list[int]) -> None:
+        self.x = x[0]
+
+    def __reduce__(self) -> Any:
+        return Made, ([self.x],)
+
+
 class Pair(NamedTuple):
     a: int
     b: int
@@ -71,6 +88,7 @@ EQUAL: dict[str, Callable[[], tuple[Any, Any]]] = {
     "sets filled in another order": lambda: (set("abcdefgh"), set("hgfedcba")),
     "sets of tuples": lambda: ({("a", 1), ("b", 2)}, {("b", 2), ("a", 1)}),
     "sets of what can change": lambda: ({Color.RED, Color.BLUE}, {Color.BLUE, Color.RED}),
+    "sets of objects": lambda: ({*map(Plain, range(9))}, {*map(Plain, reversed(range(9)))}),
     "a text that is shared, and one that is not": lambda: (["ab" * 9] * 2, ["".join("ab" * 9) for _ in "xy"]),
     "a tuple that is shared, and one that is not": lambda: (
         [(1, (2,))] * 2,
@@ -99,6 +117,7 @@ def test_equal_values_have_the_same_digest(case: str) -> None:
 
 
 SHARED = [1]
+PLAIN = Plain(1)
 DIFFERENT: dict[str, tuple[Any, Any]] = {
     "int and bool": (1, True),
     "int and float": (1, 1.0),
@@ -113,6 +132,8 @@ DIFFERENT: dict[str, tuple[Any, Any]] = {
     "a dictionary in another order": ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
     "a dictionary and an ordered one": ({"a": 1}, OrderedDict(a=1)),
     "one list twice, and two lists": ([SHARED, SHARED], [SHARED, [1]]),
+    "an object in a set and beside it, and two objects": ([{PLAIN}, PLAIN], [{PLAIN}, Plain(1)]),
+    "what is made on the way": ([Made([1]), Made([2])], [Made([1]), Made([1])]),
     "a long text": ("a" * 10_000, "a" * 9_999 + "b"),
     "a large number": (10**400, 10**400 + 1),
     "a member and its value": (Color.RED, 1),

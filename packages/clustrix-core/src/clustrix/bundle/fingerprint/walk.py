@@ -251,7 +251,6 @@ class Walk:
         make, args, state, items, pairs, setter = (*reduced, None, None, None, None)[:6]
         if cls.__module__.startswith("pandas."):
             state = _without_caches(state)
-        self._kept += (reduced, state)
         return node(
             b"object",
             self.encode(make),
