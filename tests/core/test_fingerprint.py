@@ -347,7 +347,7 @@ def test_map_is_recognised_by_its_items_in_their_order() -> None:
 def of_text(text: str, *args: Any) -> str:
     """Of the call of ``f``, as a cell of a notebook defines it."""
     cell: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile(text, f"<cell {id(cell)}>", "exec"), cell)  # noqa: S102 -- as a notebook does
+    exec(compile(text, f"<cell {id(cell)}>", "exec", dont_inherit=True), cell)  # noqa: S102 -- as a notebook does
     return fingerprint_call(cell["f"], None, args, {})
 
 
@@ -437,6 +437,7 @@ CHANGED_FUNCTIONS = {
         "import cmath as m\ndef f(x): return m",
     ),
     "what is hung on it": ("def f(x): return f.n\nf.n = 1", "def f(x): return f.n\nf.n = 2"),
+    "an annotation": ("def f(x: int): return f", "def f(x: float): return f"),
     "a docstring": ("def f(x):\n    'one'\n    return f", "def f(x):\n    'two'\n    return f"),
     "its name": ("def f(x): return 1", "def g(x): return 1\nf = g"),
     "an exception's place": (
