@@ -35,6 +35,7 @@ BENCHES = {
     "map_spins": "maps",
     "many_jobs": "calls",
     "payload": "payloads",
+    "reuse": "reuses",
     "rest": "rest",
 }
 """Which module each is in, in the order of the table."""

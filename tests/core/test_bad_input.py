@@ -74,6 +74,8 @@ def refused(check: Any, value: Any) -> ConfigError:
         ("local_strict", 1, "local_strict=True"),
         ("cluster_type", "slrum", 'cluster_type="local"'),
         ("key", "", 'key="experiment-7"'),
+        ("key", "call:0", 'key="experiment-7"'),
+        ("reuse", 1, "reuse=True"),
     ],
 )
 def test_bad_value_names_field_value_what_is_allowed_and_an_example(

@@ -59,7 +59,8 @@ def test_pain_1_closing_the_session(tmp_path: Path) -> None:
 
 
 def test_pain_4_running_a_cell_again(tmp_path: Path) -> None:
-    """Re-running a cell runs finished work again, unseen: a repeated submission with the same key sends no second job."""
+    """Re-running a cell runs finished work again, unseen: a repeated submission with the same key, or of the same call with
+    ``reuse``, sends no second job."""
     runs = tmp_path / "runs"
 
     def cell() -> int:
@@ -76,6 +77,9 @@ def test_pain_4_running_a_cell_again(tmp_path: Path) -> None:
         failing()
     runs.write_text("run\nrun\n")
     assert failing() == 0.25
+    jobs = [cluster(reuse=True)(cell).submit() for _ in range(3)]
+    assert [(job.reused, job.result(timeout=20)) for job in jobs] == [(False, 5), (True, 5), (True, 5)]
+    assert lines(runs) == ["run"] * 3
 
 
 def test_pain_5_ctrl_c(tmp_path: Path) -> None:

@@ -22,7 +22,12 @@ _PATIENCE_SECONDS = 5.0
 
 
 def wait_for(job: AsyncJobResult[R]) -> R:
-    """The job's result; raises what its function raised."""
+    """The job's result; raises what its function raised.
+
+    Of a job that had been submitted before, the output is shown only if it still runs, and Ctrl-C leaves it alone.
+    """
+    if job.reused and job.done():
+        return job.result()
     tail = Tail(job._home.place, job.id)
     pause = _FIRST_PAUSE_SECONDS
     begun = time.monotonic()
@@ -37,6 +42,9 @@ def wait_for(job: AsyncJobResult[R]) -> R:
                 _say_why_it_waits(job)
         _show(tail)
     except KeyboardInterrupt:
+        if job.reused:
+            job._say_how_to_go_on()
+            raise
         job.cancel()
         wait([job], _CANCEL_SECONDS)
         _show(tail)

@@ -52,8 +52,8 @@ class ClusterFunction(Generic[P, R]):
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run as a job and wait: returns what the function returns, raises what it raises.
 
-        What the job prints appears here.  Ctrl-C cancels the job.  With ``async_submit=True`` it returns an
-        AsyncJobResult at once.  Inside a job the function is called in place.
+        What the job prints appears here.  Ctrl-C cancels the job, if it is this call that has submitted it.  With
+        ``async_submit=True`` it returns an AsyncJobResult at once.  Inside a job the function is called in place.
         """
         if "CLUSTRIX_JOB_ID" in os.environ:
             found: R = _finished(self.local(*args, **kwargs))
@@ -91,6 +91,21 @@ class ClusterFunction(Generic[P, R]):
     def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function here, in this process, with no machinery."""
         return self._function(*self._bound, *args, **kwargs)
+
+    def forget(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Make the next such call run anew, where ``reuse`` would give an earlier one's result.
+
+        Returns False if there is no earlier one.  It loses nothing: whoever has its handle or id still has its result.
+        """
+        from clustrix.submission import forget_call
+
+        return forget_call(self._subject(), (*self._bound, *args), kwargs)
+
+    def forget_all(self) -> int:
+        """The same for all calls and maps of functions of this name, by whomever; returns how many were forgotten."""
+        from clustrix.submission import forget_all
+
+        return forget_all(self._subject().name)
 
     def options(self, /, **options: Any) -> ClusterFunction[P, R]:
         """The same function with other settings: ``fit.options(cores=4).submit(...)``.
@@ -130,6 +145,13 @@ class ClusterFunction(Generic[P, R]):
 
             return resolve, reference
         return _rebuild, (self._function, self._options, self._bound, self._kind)
+
+    def __clustrix_counts__(self) -> tuple[Any, Any]:
+        """What of it counts in a call that is to be recognised: all but its options."""
+        from clustrix.bundle.packing import reference_to
+
+        reference = None if self._bound else reference_to(self._function, self)
+        return reference, (self._function, self._bound, self._kind)
 
     def __repr__(self) -> str:
         name = getattr(self._function, "__qualname__", repr(self._function))
@@ -178,13 +200,15 @@ def cluster(
     cluster_type: str = ...,
     key: str | None = ...,
     local_strict: bool = ...,
+    reuse: bool = ...,
 ) -> Callable[[Callable[P, R]], ClusterFunction[P, R]]: ...
 def cluster(function: Any = None, /, **options: Any) -> Any:
     """Make a function's calls run as jobs.
 
     ``@cluster``, ``@cluster()`` or ``@cluster(cores=2, memory="1GB", time="00:10:00")``.  ``cores`` and ``memory`` are what one
     call needs; ``time`` is how long it may take.  ``async_submit=True``: a call returns an AsyncJobResult at once.  ``key``
-    names one piece of work that shall not be submitted twice.
+    names one piece of work that shall not be submitted twice; with ``reuse=True`` a call is recognised by itself, and what
+    it has come to once it need not come to again.
 
     Raises ConfigError for a bad value, UnknownOption (with the nearest name) for an unknown option, TypeError for what is no
     function or is a generator function.

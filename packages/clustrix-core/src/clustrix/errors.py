@@ -6,6 +6,7 @@
     ├── ConfigError (also ValueError)         a setting or option that cannot be
     │   ├── UnknownOption (also TypeError)    a name that nobody declared
     │   ├── UnknownBackend                    a cluster_type that nobody brings
+    │   ├── KeyTaken                          the key names other work already
     │   └── ResourcesUnavailable              local_strict: more than this machine has
     ├── PluginError                           something that is installed beside the core cannot be used
     │   └── PluginConflict                    two plugins bring the same thing
@@ -89,6 +90,23 @@ class UnknownOption(ConfigError, TypeError):
 
 class UnknownBackend(ConfigError):
     """``cluster_type`` names no backend that is installed."""
+
+
+class KeyTaken(ConfigError):
+    """The key names other work already: another function's, or a map where this is a call.
+
+    ``job``: which job has it; ``holder``, ``asked``: what that one is, and what was to be submitted.
+    """
+
+    def __init__(self, key: str | None, job: str, holder: str, asked: str) -> None:
+        super().__init__("key", key, f"names {holder} already (job {job}), and this is {asked}")
+        self.args = (key, job, holder, asked)
+        self.job = job
+        self.holder = holder
+        self.asked = asked
+
+    def __str__(self) -> str:
+        return super().__str__() + " Give each its own key."
 
 
 class ResourcesUnavailable(ConfigError):

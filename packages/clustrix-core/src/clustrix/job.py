@@ -57,6 +57,8 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
         self.name = name
         """The function's name."""
         self.backend = backend
+        self.reused = False
+        """Whether an earlier submission was found to be this one: nothing was submitted for this handle."""
         self._decoding = threading.Lock()
         self._outcome: tuple[bool, Any] | None = None
         if record is not None:

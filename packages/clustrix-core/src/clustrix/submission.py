@@ -19,7 +19,7 @@ from clustrix.bundle.packing import Reference
 from clustrix.config import current, format_bytes
 from clustrix.errors import ClustrixError, ResourcesUnavailable
 from clustrix.job import AsyncJobResult
-from clustrix.journal import NewJob
+from clustrix.journal import REUSE, NewJob
 from clustrix.mapresult import MapResult
 from clustrix.runner import bounds, filters
 from clustrix.runner.setup import JOB_VARIABLE
@@ -47,14 +47,17 @@ class Subject(NamedTuple):
 def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]) -> AsyncJobResult[Any]:
     """Make a job of one call; durable when this returns.
 
-    Raises BundleError, an error below JournalError, ResourcesUnavailable.
+    Raises BundleError, an error below JournalError, ResourcesUnavailable, KeyTaken.
     """
     home = session()
+    key, earlier = _recognised(home, subject, _call_digest, args, kwargs)
+    if earlier is not None:
+        return earlier
     payload = pack_call(home.blobs, subject.function, subject.reference, args, kwargs)
-    job = _new_job(home, subject, "call", payload, 1)
+    job = _new_job(home, subject, "call", payload, 1, key)
     known = _write(home, job)
     if known != job.id:
-        return attach(known)
+        return _reused(known)
     handle: AsyncJobResult[Any] = AsyncJobResult(home, None, job.id, job.name, job.backend)
     home.client(job.dispatcher).submitted(job.id, handle._news)
     return handle
@@ -65,15 +68,66 @@ def submit_map(
 ) -> AsyncJobResult[Any]:
     """Make one job of many calls: ``function(*bound, *item, **common)``.  Raises as ``submit_call`` does."""
     home = session()
+    key, earlier = _recognised(home, subject, _map_digest, bound, items, common)
+    if earlier is not None:
+        return earlier
     cores = min(subject.setting("default_cores"), machine_cores())
     workers = max(1, machine_cores() // cores)
     payload = pack_map(home.blobs, subject.function, subject.reference, bound, items, common, workers)
-    job = _new_job(home, subject, "map", payload, len(items))
+    job = _new_job(home, subject, "map", payload, len(items), key)
     known = _write(home, job)
     if known != job.id:
-        return attach(known)
+        return _reused(known)
     handle: MapResult[Any] = MapResult(home, None, job.id, job.name, job.backend, len(items))
     home.client(job.dispatcher).submitted(job.id, handle._news)
+    return handle
+
+
+def forget_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Make the next such call run anew; False if none is recorded."""
+    key = REUSE + _call_digest(subject.function, subject.reference, args, kwargs)
+    return session().journal.forget(key)
+
+
+def forget_all(name: str) -> int:
+    """Make the next call of whatever it be run anew, for functions of this name; returns how many were forgotten."""
+    return session().journal.forget_all(name)
+
+
+def _recognised(
+    home: Session, subject: Subject, digest: Callable[..., str], *call: Any
+) -> tuple[str | None, AsyncJobResult[Any] | None]:
+    """The key of a call, and the job that it has been before; that one is found without packing the call again."""
+    key = subject.options.get("key")
+    if key is not None or not subject.setting("reuse"):
+        return key, None
+    key = REUSE + digest(subject.function, subject.reference, *call)
+    found = home.journal.holder(key)
+    if found is None:
+        return key, None
+    job, path = found
+    folders = home.place.live, home.place.kept  # it moves from the first to the second
+    if path is not None and not any(os.path.exists(os.path.join(folder, job, path)) for folder in folders):
+        home.journal.forget(key)  # somebody has removed its result
+        return key, None
+    return key, _reused(job)
+
+
+def _call_digest(*call: Any) -> str:
+    from clustrix.bundle.fingerprint import fingerprint_call
+
+    return fingerprint_call(*call)
+
+
+def _map_digest(*call: Any) -> str:
+    from clustrix.bundle.fingerprint import fingerprint_map
+
+    return fingerprint_map(*call)
+
+
+def _reused(job: str) -> AsyncJobResult[Any]:
+    handle = attach(job)
+    handle.reused = True
     return handle
 
 
@@ -83,7 +137,9 @@ def _write(home: Session, job: NewJob) -> str:
     return known
 
 
-def _new_job(home: Session, subject: Subject, kind: str, payload: bytes, items: int) -> NewJob:
+def _new_job(
+    home: Session, subject: Subject, kind: str, payload: bytes, items: int, key: str | None
+) -> NewJob:
     cores, memory = _resources(subject)
     return NewJob(
         id=new_id(),
@@ -98,7 +154,7 @@ def _new_job(home: Session, subject: Subject, kind: str, payload: bytes, items: 
         payload=payload,
         items=items,
         parent=os.environ.get(JOB_VARIABLE),
-        key=subject.options.get("key"),
+        key=key,
     )
 
 

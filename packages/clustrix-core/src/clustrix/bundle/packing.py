@@ -123,7 +123,7 @@ def pack_call(
     try:
         together = packer.pickle((args, dict(kwargs)), "arguments")
     except Unpicklable:
-        for subject, value in _named(function, args, kwargs):
+        for subject, value in named_arguments(function, args, kwargs):
             packer.dump(value, subject)  # raises, with the argument's own name
         raise
     if len(together.stream) <= TOGETHER_BYTES or not _worth_apart(packer, together, args, kwargs, meta):
@@ -145,7 +145,7 @@ def _worth_apart(
     return True
 
 
-def _named(
+def named_arguments(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> list[tuple[str, Any]]:
     """The arguments with what an error calls them."""

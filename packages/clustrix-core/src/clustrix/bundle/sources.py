@@ -79,7 +79,7 @@ def _module(name: str) -> _Module | None:
     known = _cache.get(name)
     if known is None and name in _cache and name not in sys.modules:
         return None
-    spec = _spec(name)
+    spec = spec_of(name)
     if (
         known is not None
         and known.spec is spec
@@ -91,7 +91,7 @@ def _module(name: str) -> _Module | None:
     return found
 
 
-def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
+def spec_of(name: str) -> importlib.machinery.ModuleSpec | None:
     """The spec of a loaded module, else what the finders say, without running anything."""
     if name in sys.modules:
         return getattr(sys.modules[name], "__spec__", None)
@@ -100,7 +100,7 @@ def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
     parent, _, _ = name.rpartition(".")
     path = None
     if parent:
-        above = _spec(parent)
+        above = spec_of(parent)
         if above is None or above.submodule_search_locations is None:
             return None
         path = list(above.submodule_search_locations)
@@ -183,6 +183,12 @@ def closure(names: Iterable[str]) -> bytes | None:
     data = json.dumps(rows, ensure_ascii=False).encode("utf-8", "surrogatepass")
     _closures[wanted] = (found, data)
     return data
+
+
+def imports_of(name: str) -> tuple[str, ...]:
+    """Absolute names that import statements in a local module may load; some are modules, some are names in modules."""
+    module = _module(name)
+    return module.imports if module is not None else ()
 
 
 def imported_by(code: types.CodeType) -> Iterator[str]:

@@ -42,6 +42,10 @@ def _key(field: str, value: Any) -> str | None:
         raise ConfigError(
             field, value, "must be a text of 1 to 500 characters, or None", 'key="experiment-7"'
         )
+    if value is not None and value.startswith("call:"):
+        raise ConfigError(
+            field, value, "must not begin with call:, as the keys of reuse do", 'key="experiment-7"'
+        )
     return value
 
 
@@ -90,6 +94,14 @@ FIELDS: dict[str, Field] = {
             '"experiment-7"',
             "key",
         ),
+        Field(
+            "reuse",
+            False,
+            _flag,
+            "A call that has been made before, with the same code and arguments, gives the earlier one's job.",
+            "True",
+            "reuse",
+        ),
     )
 }
 
@@ -113,6 +125,9 @@ def unknown(name: str, value: Any, known: Iterable[str]) -> UnknownOption:
     """The error for a name that nobody declared."""
     import difflib
 
-    near = difflib.get_close_matches(name, list(known), 1, 0.5)
+    known = list(known)
+    near = [one for one in known if one.endswith(f"_{name}")] or difflib.get_close_matches(
+        name, known, 1, 0.5
+    )
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
     return UnknownOption(name, value, hint)

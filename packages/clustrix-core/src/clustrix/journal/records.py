@@ -42,6 +42,10 @@ FINAL = frozenset(
 )
 
 
+REUSE = "call:"
+"""How the key of a call begins that ``reuse`` has made from it.  ``key`` refuses it from users."""
+
+
 class NewJob(NamedTuple):
     """What a submission writes."""
 

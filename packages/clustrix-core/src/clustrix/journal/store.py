@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from clustrix.errors import JournalError, UnknownJob
+from clustrix.errors import JournalError, KeyTaken, UnknownJob
 from clustrix.journal.connection import Connection
 from clustrix.journal.environs import Environs
 from clustrix.journal.place import Place
-from clustrix.journal.records import Change, JobRecord, JobState, NewJob, Outcome
+from clustrix.journal.records import REUSE, Change, JobRecord, JobState, NewJob, Outcome
 from clustrix.runner.faults import point
 
 _COLUMNS = ", ".join(JobRecord._fields)
@@ -38,11 +38,12 @@ class Journal:
     def submit(self, job: NewJob, dispatcher: tuple[str, str] | None = None) -> str:
         """Add a job of this process, durably; returns its id, or that of the job that has its key already.
 
-        ``dispatcher``: executable and host to write down for the dispatcher that the job names.
+        ``dispatcher``: executable and host to write down for the dispatcher that the job names.  Raises KeyTaken when the
+        other job is not the same work.
         """
         with self._connection.write() as sql:
             if job.key is not None:
-                known = self._holder_of(sql, job.key)
+                known = self._holder_of(sql, job)
                 if known is not None:
                     return known
             environ = self._environs.put()
@@ -62,14 +63,47 @@ class Journal:
         return job.id
 
     @staticmethod
-    def _holder_of(sql: sqlite3.Connection, key: str) -> str | None:
-        row = sql.execute("SELECT id, state FROM jobs WHERE key = ?", (key,)).fetchone()
+    def _holder_of(sql: sqlite3.Connection, job: NewJob) -> str | None:
+        assert job.key is not None
+        row = sql.execute(
+            "SELECT id, state, cancel, kind, name FROM jobs WHERE key = ?", (job.key,)
+        ).fetchone()
         if row is None:
             return None
-        if JobState(row[1]).final and row[1] != JobState.SUCCEEDED:
-            sql.execute("UPDATE jobs SET key = NULL WHERE id = ?", (row[0],))
+        known, state, cancel, *work = row
+        # A key of the user's stays as long as its work may go on.
+        ending = cancel and job.key.startswith(REUSE)
+        if state != JobState.SUCCEEDED and (ending or JobState(state).final):
+            sql.execute("UPDATE jobs SET key = NULL WHERE id = ?", (known,))
             return None
-        return str(row[0])
+        if work != [job.kind, job.name]:
+            raise KeyTaken(job.key, known, "a {} of {}".format(*work), f"a {job.kind} of {job.name}")
+        return str(known)
+
+    def holder(self, key: str) -> tuple[str, str | None] | None:
+        """The job that has this key and is under way or has succeeded, and where in its folder its result is.
+
+        None if the result is not there yet, or stands in the journal; an empty text for a map, which has several files.
+        """
+        with self._connection.read() as sql:
+            row: tuple[str, str | None] | None = sql.execute(
+                "SELECT id, CASE WHEN kind = 'map' AND state = 'SUCCEEDED' AND items > 0 THEN '' ELSE path END "
+                f"FROM jobs LEFT JOIN results ON job = seq "
+                f"WHERE key = ? AND (state = 'SUCCEEDED' OR {_LIVE} AND NOT cancel)",
+                (key,),
+            ).fetchone()
+        return row
+
+    def forget(self, key: str) -> bool:
+        """Let nothing have this key any more; False if nothing had it.  The job that had it stays, with its result."""
+        with self._connection.write() as sql:
+            return sql.execute("UPDATE jobs SET key = NULL WHERE key = ?", (key,)).rowcount == 1
+
+    def forget_all(self, name: str) -> int:
+        """The same for all calls and maps of the functions of this name that ``reuse`` has recorded; returns how many."""
+        with self._connection.write() as sql:
+            forget = "UPDATE jobs SET key = NULL WHERE key > ? AND key < ? AND name = ?"
+            return sql.execute(forget, (REUSE, REUSE + "~", name)).rowcount  # digests sort below "~"
 
     def request_cancel(self, job: str) -> bool:
         """Write down that the job shall end; False if it has ended already."""
