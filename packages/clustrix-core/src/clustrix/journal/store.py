@@ -13,7 +13,8 @@ from clustrix.errors import JournalError, UnknownJob
 from clustrix.journal.connection import Connection
 from clustrix.journal.environs import Environs
 from clustrix.journal.place import Place
-from clustrix.journal.records import Change, JobRecord, JobState, NewJob, Outcome
+from clustrix.journal.queries import LIST_ENDED, Query
+from clustrix.journal.records import FINAL, Change, JobRecord, JobState, NewJob, Outcome
 from clustrix.runner.faults import point
 
 _COLUMNS = ", ".join(JobRecord._fields)
@@ -122,6 +123,17 @@ class Journal:
         created = (record.created, JobState.CREATED, "")
         return [created, *((at, JobState(state), reason) for at, state, reason in rows)]
 
+    def listed(self, query: Query) -> list[str]:
+        """The rows of jobs that match, each as JSON, the newest first."""
+        with self._connection.read() as sql:
+            return [row for _, row in sql.execute(*query.rows())]
+
+    def listed_as_json(self, query: Query) -> bytes:
+        """The same as one JSON list, in UTF-8."""
+        with self._connection.read() as sql:
+            text: bytes = sql.execute(*query.as_json()).fetchone()[0]
+        return text
+
     def dispatcher_of(self, name: str) -> tuple[str, str] | None:
         """Executable and host of a dispatcher, as its submitters wrote them down."""
         with self._connection.read() as sql:
@@ -220,6 +232,8 @@ class Journal:
                 "INSERT INTO events SELECT ?, 1 + count(*), ?, ?, ? FROM events WHERE job = ?",
                 (change.seq, change.at, change.state.value, change.reason, change.seq),
             )
+        if changed and change.state in FINAL:
+            sql.execute(f"{LIST_ENDED} seq = ?", (change.seq,))
         return changed == 1
 
     def drop_environs(self) -> None:
