@@ -133,7 +133,7 @@ class MapResult(AsyncJobResult[list[R]]):
     def errors(self) -> ErrorGroups:
         """The failures until now, by kind: the error's type, the line that raised it, the message but for numbers and names.
 
-        A sequence that prints as a table; each group has ``count``, ``indices``, ``message`` and the ``arguments`` of its first item.
+        A sequence that prints as a table; each group has ``count``, ``indices``, ``message`` and the ``arguments`` of an example.
         Does not wait.
         """
         return self._overview.errors()

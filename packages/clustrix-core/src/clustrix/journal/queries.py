@@ -17,7 +17,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 ENDED = "state IN ('SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT', 'LOST')"
-_LIVE = "state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING')"
+_LIVE_ONES = (
+    "SELECT seq FROM jobs INDEXED BY jobs_live WHERE state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING')"
+)
 
 _TAGS = "CASE WHEN json_valid(tags) THEN json(tags) ELSE json('[]') END"
 _STARTED = "(SELECT at FROM events WHERE job = seq AND events.state = 'RUNNING' ORDER BY number LIMIT 1)"
@@ -56,7 +58,7 @@ class Query(NamedTuple):
         limit = "" if self.limit is None else f" LIMIT {int(self.limit)}"
         statement = (
             f"SELECT job, row FROM listed WHERE {condition} UNION ALL "
-            f"SELECT seq, {_ROW} FROM jobs INDEXED BY jobs_live WHERE {_LIVE} AND {condition} "
+            f"SELECT seq, {_ROW} FROM jobs WHERE seq IN ({_LIVE_ONES}) AND {condition} "
             f"ORDER BY 1 DESC{limit}"
         )
         return statement, [*values, *values]

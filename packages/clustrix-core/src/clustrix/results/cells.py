@@ -45,7 +45,10 @@ def as_text(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
         for place in range(len(columns))
     ]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    out = [_line(columns, widths, numeric), *(_line(row, widths, numeric) for row in cells)]
+    out = [
+        _line(list(map(one_line, columns)), widths, numeric),
+        *(_line(row, widths, numeric) for row in cells),
+    ]
     if len(cells) < len(rows):
         out.insert(1 + _MOST_ROWS // 2, f"… {len(rows) - len(cells):,} more …")
     return "\n".join(out)
@@ -72,14 +75,14 @@ def as_html(columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str 
     if len(body) < len(rows):
         more = f'<tr><td colspan="{len(columns)}">… {len(rows) - len(body):,} more …</td></tr>'
         body.insert(_MOST_ROWS // 2, more)
-    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    title = f"<caption>{html.escape(one_line(caption))}</caption>" if caption else ""
     return (
         f'<table style="{_STYLE}">{title}<thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
     )
 
 
 def _cell(tag: str, text: str) -> str:
-    return f'<{tag} style="{_CELL}">{html.escape(text)}</{tag}>'
+    return f'<{tag} style="{_CELL}">{html.escape(one_line(text, len(text)))}</{tag}>'
 
 
 class Table:

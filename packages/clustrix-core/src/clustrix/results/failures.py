@@ -99,9 +99,9 @@ def _users(frames: Sequence[Sequence[Any]]) -> tuple[str, int, str]:
 
 
 class ErrorGroup:
-    """Failures of one kind.  ``indices``: the items, in the order in which they failed."""
+    """Failures of one kind.  ``indices``: the items, in order; ``example``: the one whose message and arguments are shown."""
 
-    def __init__(self, failure: Failure, indices: Sequence[int], example: Callable[[int], str]) -> None:
+    def __init__(self, failure: Failure, indices: Sequence[int], arguments: Callable[[int], str]) -> None:
         self.type = failure.type
         self.file = failure.file
         self.line = failure.line
@@ -109,9 +109,10 @@ class ErrorGroup:
         self.pattern = failure.pattern
         """The message that they have in common: … for what is in quotes, # for numbers."""
         self.message = failure.message
-        """That of the first of them."""
-        self.indices = indices
-        self._example = example
+        """That of the example."""
+        self.example = indices[0]
+        self.indices = sorted(indices)
+        self._arguments = arguments
 
     @property
     def count(self) -> int:
@@ -126,8 +127,8 @@ class ErrorGroup:
 
     @property
     def arguments(self) -> str:
-        """Those of the first of them, in a few characters."""
-        return self._example(self.indices[0])
+        """Those of the example, in a few characters."""
+        return self._arguments(self.example)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; ``indices`` are the first ten."""
@@ -139,7 +140,8 @@ class ErrorGroup:
             "message": self.message,
             "pattern": self.pattern,
             "count": self.count,
-            "indices": list(self.indices[:_FIRST]),
+            "indices": self.indices[:_FIRST],
+            "example": self.example,
             "arguments": self.arguments,
         }
 
@@ -190,11 +192,11 @@ class ErrorGroups(Sequence[ErrorGroup]):
                 group.place,
                 group.message if group.count == 1 else group.pattern,
                 _some(group.indices),
-                group.arguments,
+                f"{group.example}: {group.arguments}",
             )
             for group in self._groups
         ]
-        columns = ("count", "error", "place", "message", "items", "arguments of the first")
+        columns = ("count", "error", "place", "message", "items", "for example")
         return Table(columns, rows, self.headline)
 
     def __str__(self) -> str:
@@ -224,6 +226,6 @@ class Failures:
         self._groups.setdefault(key, (failure, array("I")))[1].append(index)
         self.taken += 1
 
-    def groups(self, example: Callable[[int], str]) -> Iterator[ErrorGroup]:
-        """As they are now; ``example`` gives the arguments of an item as text."""
-        return (ErrorGroup(failure, indices[:], example) for failure, indices in self._groups.values())
+    def groups(self, arguments: Callable[[int], str]) -> Iterator[ErrorGroup]:
+        """As they are now; ``arguments`` gives the arguments of an item as text."""
+        return (ErrorGroup(failure, indices, arguments) for failure, indices in self._groups.values())
