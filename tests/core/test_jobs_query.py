@@ -58,6 +58,10 @@ def ids(**query: Any) -> str:
     return "".join(row.id for row in jobs(**query))
 
 
+def as_json(**query: Any) -> Any:
+    return json.loads(b"".join(rows_as_json(**query)))
+
+
 # -- real jobs
 
 
@@ -82,7 +86,7 @@ def test_jobs_are_found_by_what_they_are(fresh_state: Path, tmp_path: Path) -> N
         assert [row.id for row in found] == [waiting.id, running.id, failed.id, many.id, call.id]
         assert [row.id for row in jobs(state="running")] == [running.id]
         assert [row.id for row in jobs(state=["created", JobState.QUEUED])] == [waiting.id]
-        assert json.loads(rows_as_json(state="RUNNING"))[0]["ended"] is None
+        assert as_json(state="RUNNING")[0]["ended"] is None
     assert [row.id for row in jobs(function=good)] == [waiting.id, many.id, call.id]
     assert [row.id for row in jobs(function=bad, state=JobState.FAILED)] == [failed.id]
     (row,) = jobs(
@@ -190,10 +194,10 @@ def test_table_has_the_newest_first_and_escapes(journal: Journal) -> None:
 
 def test_json_has_the_members_that_were_promised(journal: Journal) -> None:
     """In this order, with these types; times are numbers, and what is not there is null."""
-    assert json.loads(rows_as_json()) == []
+    assert as_json() == []
     add(journal, "A", 'n"\n<é', '["x"]', JobState.TIMED_OUT)
     add(journal, "B")
-    newest, older = json.loads(rows_as_json())
+    newest, older = as_json()
     assert list(newest) == list(older) == MEMBERS
     record = journal.job("A")
     at = {state: moment for moment, state, _ in journal.history("A")}
@@ -214,8 +218,8 @@ def test_json_has_the_members_that_were_promised(journal: Journal) -> None:
         "attempt": 1,
     }
     assert (newest["started"], newest["ended"], newest["tags"]) == (None, None, [])
-    assert [row["id"] for row in json.loads(rows_as_json(limit=1))] == ["B"]
-    assert [row["id"] for row in json.loads(rows_as_json(state="timed_out"))] == ["A"]
+    assert [row["id"] for row in as_json(limit=1)] == ["B"]
+    assert [row["id"] for row in as_json(state="timed_out")] == ["A"]
 
 
 def test_jobs_of_an_older_journal_are_found(tmp_path: Path) -> None:
@@ -247,3 +251,15 @@ def test_removed_job_is_not_listed(journal: Journal) -> None:
         sql.execute("DELETE FROM jobs WHERE id = 'A'")
         sql.commit()
     assert ids() == "B"
+
+
+def test_long_list_is_whole_and_in_order(journal: Journal) -> None:
+    """However many pieces it is made of, and wherever the limit falls."""
+    count = 12_001
+    with closing(sqlite3.connect(journal.place.database)) as sql:
+        rows = ((number, json.dumps({"id": number})) for number in range(1, count + 1))
+        sql.executemany("INSERT INTO listed VALUES (?, 'FAILED', 'f', 0, '', ?)", rows)
+        sql.commit()
+    for limit in (None, 0, 4_999, 5_000, 10_000, 10_001, count, count + 1):
+        found = [row["id"] for row in as_json(limit=limit)]
+        assert found == list(range(count, 0, -1))[:limit]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import operator
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
@@ -142,11 +142,14 @@ def rows_as_json(
     until: When = None,
     function: Callable[..., Any] | str | None = None,
     limit: int | None = None,
-) -> bytes:
-    """The same as a JSON list in UTF-8, one object a line; ``clustrix.journal.queries`` says what is in it."""
+) -> Iterator[bytes]:
+    """The same as a JSON list in UTF-8, one object a line, in pieces to be written one after the other.
+
+    ``clustrix.journal.queries`` says what is in an object.
+    """
     query = _query(state, name, tag, since, until, function, limit)
     with closing(Journal(state_place())) as journal:
-        return journal.listed_as_json(query)
+        yield from journal.listed_as_json(query)
 
 
 def _row(text: str) -> JobRow:

@@ -52,22 +52,20 @@ class Query(NamedTuple):
     limit: int | None = None
     """So many at most, the newest."""
 
-    def rows(self) -> tuple[str, list[Any]]:
-        """A statement and its values: number and JSON of each job, the newest first."""
+    def rows(self, before: int = 1 << 62) -> tuple[str, list[Any]]:
+        """A statement and its values: number and JSON of each job with a number below ``before``, the newest first."""
         condition, values = self._condition()
-        limit = "" if self.limit is None else f" LIMIT {int(self.limit)}"
         statement = (
-            f"SELECT job, row FROM listed WHERE {condition} UNION ALL "
-            f"SELECT seq, {_ROW} FROM jobs WHERE seq IN ({_LIVE_ONES}) AND {condition} "
-            f"ORDER BY 1 DESC{limit}"
+            f"SELECT job, row FROM listed WHERE job < ? AND {condition} "
+            f"UNION ALL SELECT seq, {_ROW} FROM jobs WHERE seq IN ({_LIVE_ONES} AND seq < ?) AND {condition} "
+            "ORDER BY 1 DESC LIMIT ?"
         )
-        return statement, [*values, *values]
+        return statement, [before, *values, before, *values, -1 if self.limit is None else self.limit]
 
-    def as_json(self) -> tuple[str, list[Any]]:
-        """The same for one value: all of them as a list, in UTF-8."""
-        statement, values = self.rows()
-        text = f"SELECT CAST('[' || coalesce(group_concat(row, ',\n'), '') || ']' AS BLOB) FROM ({statement})"
-        return text, values
+    def piece(self, before: int) -> tuple[str, list[Any]]:
+        """The same for one value: their JSON with commas between, in UTF-8; with it the last's number, and how many they are."""
+        statement, values = self.rows(before)
+        return f"SELECT CAST(group_concat(row, ',\n') AS BLOB), min(job), count(*) FROM ({statement})", values
 
     def _condition(self) -> tuple[str, list[Any]]:
         parts: list[tuple[str, list[Any]]] = []

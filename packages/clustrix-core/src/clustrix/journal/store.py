@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +18,7 @@ from clustrix.journal.records import FINAL, Change, JobRecord, JobState, NewJob,
 from clustrix.runner.faults import point
 
 _COLUMNS = ", ".join(JobRecord._fields)
+_PIECE_ROWS = 5_000
 _LIVE = "state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING')"
 
 
@@ -128,11 +129,21 @@ class Journal:
         with self._connection.read() as sql:
             return [row for _, row in sql.execute(*query.rows())]
 
-    def listed_as_json(self, query: Query) -> bytes:
-        """The same as one JSON list, in UTF-8."""
-        with self._connection.read() as sql:
-            text: bytes = sql.execute(*query.as_json()).fetchone()[0]
-        return text
+    def listed_as_json(self, query: Query) -> Iterator[bytes]:
+        """The same as pieces of one JSON list, in UTF-8."""
+        last, left, mark = 1 << 62, query.limit, b"["
+        count = most = _PIECE_ROWS
+        while count == most:
+            # In pieces: fresh memory for all of it costs more than to write it.
+            most = _PIECE_ROWS if left is None else min(left, _PIECE_ROWS)
+            with self._connection.read() as sql:
+                text, last, count = sql.execute(*query._replace(limit=most).piece(last)).fetchone()
+            if not count:
+                break
+            yield mark + text
+            mark = b",\n"
+            left = None if left is None else left - count
+        yield b"]" if mark != b"[" else b"[]"
 
     def dispatcher_of(self, name: str) -> tuple[str, str] | None:
         """Executable and host of a dispatcher, as its submitters wrote them down."""
