@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 from collections import Counter
 from html.parser import HTMLParser
@@ -514,3 +515,16 @@ def test_killed_workers_error_is_as_before(thousand: tuple[MapResult[int], Path]
     """The error itself is still at its place."""
     jobs, _ = thousand
     assert isinstance(jobs.error(333), JobKilled)
+
+
+# -- the guide
+
+
+def test_blocks_of_the_guide_run(tmp_path: Path) -> None:
+    """docs/how-to/many-results.md is one program that works as it says."""
+    guide = Path(__file__).parents[2] / "docs/how-to/many-results.md"
+    blocks = re.findall(r"^```python\n(.*?)^```", guide.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    end = "print('kinds', sorted((group.type, group.count) for group in errors), again.failed(), len(again))"
+    run = run_script("\n".join([*blocks, end]), folder=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1] == "kinds [('FileNotFoundError', 40), ('ValueError', 20)] 20 60"
