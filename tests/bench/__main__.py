@@ -34,6 +34,8 @@ BENCHES = {
     "map_nothings": "maps",
     "map_spins": "maps",
     "many_jobs": "calls",
+    "many_results": "results",
+    "list_jobs": "results",
     "payload": "payloads",
     "reuse": "reuses",
     "rest": "rest",

@@ -83,6 +83,7 @@ def copy_job(home: Path, job: str, times: int) -> None:
         ("jobs", {"seq": "copies.seq", "id": "id_of(copies.seq)"}),
         ("events", {"seq": "NULL", "job": "copies.seq"}),
         ("results", {"job": "copies.seq"}),
+        ("listed", {"job": "copies.seq", "row": "json_replace(old.row, '$.id', id_of(copies.seq))"}),
     ):
         columns = [row[1] for row in sql.execute(f"PRAGMA table_info({table})")]
         values = ", ".join(changed.get(column, f"old.{column}") for column in columns)

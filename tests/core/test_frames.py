@@ -6,6 +6,7 @@ import io
 import os
 import struct
 import tempfile
+import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -187,6 +188,21 @@ def test_flipped_bit_of_a_record_is_damage(positions: Sequence[int]) -> None:
             except Damaged:
                 continue
         assert set(sound) < set(BODIES), f"byte {position}"
+
+
+@pytest.mark.parametrize("seconds", [1e-6, 0.0371, 1.0, 86_400.0, 3e9])
+def test_time_of_an_item_comes_back(seconds: float) -> None:
+    """From a microsecond to a century, to 0.1 %."""
+    (found,) = records(record(3, FAILURE, b"body", seconds))
+    assert found.seconds == pytest.approx(seconds, rel=1e-3)
+    assert (found.item, found.flags) == (3, FAILURE)
+
+
+def test_record_from_before_times_were_kept_is_read() -> None:
+    """Its flags had four bytes: a file that a worker of an older version writes is not lost."""
+    head = struct.pack("<IIQI", 7, FAILURE | CONTAINER, 4, zlib.crc32(b"body"))
+    (found,) = records(head + struct.pack("<I", zlib.crc32(head)) + b"body")
+    assert (found.item, found.flags, found.seconds) == (7, FAILURE | CONTAINER, None)
 
 
 def test_zeros_are_no_record() -> None:

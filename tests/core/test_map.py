@@ -16,7 +16,7 @@ import pytest
 from clustrix import JobState, MapResult, attach, cluster
 from clustrix.errors import BundleError, JobCancelled, JobExited, JobKilled, TimeLimitExceeded
 from clustrix.journal import Place
-from clustrix.mapresult import _Items
+from clustrix.results.found import Found
 from clustrix.runner.frames import record
 from tests.core.support import add_line, alive, lines, run_script, wait_for_file, wait_until
 
@@ -333,11 +333,11 @@ def test_long_map_can_be_followed_to_its_end(tmp_path: Path) -> None:
     place = Place(str(tmp_path))
     folder = tmp_path / "live" / "J"
     folder.mkdir(parents=True)
-    items = _Items(place, "J")
+    found = Found(place, "J", 70_000)
     with open(folder / "results-0", "ab", buffering=0) as file:
         for index in range(70_000):
             file.write(record(index, 0, b"x"))
-            items.look()
-    assert len(items.found) == 70_000
+            found.look()
+    assert len(found) == 70_000
     with open("/proc/self/maps") as file:
         assert sum("results-0" in line for line in file) < 10

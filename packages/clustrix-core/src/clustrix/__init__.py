@@ -8,10 +8,12 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from clustrix.attaching import attach
+    from clustrix.collecting import as_completed, gather, wait
     from clustrix.config import configure
     from clustrix.decorator import ClusterFunction, cluster
     from clustrix.job import AsyncJobResult, JobStatus
     from clustrix.journal.records import JobState
+    from clustrix.listing import jobs
     from clustrix.mapresult import MapResult
 
 __version__ = "0.2.0"
@@ -22,9 +24,13 @@ __all__ = [
     "JobState",
     "JobStatus",
     "MapResult",
+    "as_completed",
     "attach",
     "cluster",
     "configure",
+    "gather",
+    "jobs",
+    "wait",
 ]
 
 _HOMES = {
@@ -33,9 +39,13 @@ _HOMES = {
     "JobState": "clustrix.journal.records",
     "JobStatus": "clustrix.job",
     "MapResult": "clustrix.mapresult",
+    "as_completed": "clustrix.collecting",
     "attach": "clustrix.attaching",
     "cluster": "clustrix.decorator",
     "configure": "clustrix.config",
+    "gather": "clustrix.collecting",
+    "jobs": "clustrix.listing",
+    "wait": "clustrix.collecting",
 }
 
 

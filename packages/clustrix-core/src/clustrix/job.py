@@ -255,3 +255,10 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} {self.name} {self.state}>"
+
+    def _repr_html_(self) -> str:
+        from clustrix.results.cells import as_html, clock  # only notebooks ask
+
+        id_, name, state, reason, _, *times = self.status()
+        columns = ("id", "name", "state", "reason", "submitted", "started", "ended")
+        return as_html(columns, [(id_, name, state, reason, *map(clock, times))])

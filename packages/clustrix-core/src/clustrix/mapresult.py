@@ -3,98 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-import mmap
-import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar, overload
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from clustrix import outcomes
 from clustrix.errors import ClustrixError, ResultDamaged
 from clustrix.job import AsyncJobResult
-from clustrix.journal import JobRecord, Place
-from clustrix.runner import layout
-from clustrix.runner.frames import FAILURE, Record, records
+from clustrix.journal import JobRecord
+from clustrix.results.found import Found
+from clustrix.results.sequences import Completed, Results
 from clustrix.session import Session
 
+if TYPE_CHECKING:
+    from clustrix.results.failures import ErrorGroups
+    from clustrix.results.items import Summary
+    from clustrix.results.overview import Overview
+
 R = TypeVar("R")
+D = TypeVar("D")
 
 _NOTICE_SECONDS = 1.0
 """Results of workers that an earlier dispatcher started are announced at the end only; they are looked for at this pace."""
 
-
-class _Items:
-    """The records of a map's results files, found as they grow."""
-
-    def __init__(self, place: Place, job: str) -> None:
-        self._place = place
-        self._job = job
-        self._offsets: dict[str, int] = {}
-        self._views: dict[str, memoryview] = {}
-        """Of each file the latest view, which holds all that was found in it: a process may have only so many."""
-        self._looking = threading.Lock()
-        self.found: dict[int, tuple[str, Record]] = {}
-        """The file and place of each item's record."""
-        self.failed = 0
-
-    def get(self, index: int) -> tuple[memoryview, Record] | None:
-        """An item's record and the memory that it is in."""
-        found = self.found.get(index)
-        return None if found is None else (self._views[found[0]], found[1])
-
-    def look(self) -> None:
-        """Take in what has been added."""
-        with self._looking:
-            # The folder moves once, when the map ends, and perhaps just now.
-            _ = self._look() or self._look()
-
-    def _look(self) -> bool:
-        """False if the folder moved under it."""
-        folder = self._place.job_folder(self._job)
-        try:
-            names = [name for name in os.listdir(folder) if name.startswith(layout.MAP_RESULTS)]
-        except FileNotFoundError:
-            return False
-        for name in names:
-            try:
-                fd = os.open(os.path.join(folder, name), os.O_RDONLY)
-            except FileNotFoundError:
-                return False
-            try:
-                offset, size = self._offsets.get(name, 0), os.fstat(fd).st_size
-                if size <= offset:
-                    continue
-                view = memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_COPY))
-            finally:
-                os.close(fd)
-            self._views[name] = view
-            for record in records(view, offset):
-                # The first record of an item counts; there is a second only if a file was tampered with.
-                if record.item not in self.found:
-                    self.found[record.item] = (name, record)
-                    self.failed += record.flags & FAILURE
-                offset = record.offset + record.size
-            self._offsets[name] = offset
-        return True
+_MISSING: Any = object()
 
 
 class MapResult(AsyncJobResult[list[R]]):
     """A map that was submitted: its results in the order of the items, each as soon as it is there.
 
     ``len(jobs)``, ``jobs[3]``, ``for r in jobs``, ``async for r in jobs``; ``jobs.result()`` waits for all.  An item that failed
-    raises its own error at its place, and no other.
+    raises its own error at its place, and no other.  ``print(jobs)`` says how far it is, and what has failed.
     """
 
     def __init__(
         self, home: Session, record: JobRecord | None, job: str, name: str, backend: str, items: int
     ) -> None:
         self._count = items
-        self._items = _Items(home.place, job)
+        self._found = Found(home.place, job, items)
         self._changed = threading.Condition()
         self._wakers: set[Callable[[], None]] = set()
         super().__init__(home, record, job, name, backend)
+
+    @cached_property
+    def _overview(self) -> Overview:
+        from clustrix.results.overview import Overview  # a submission shall not wait for its import
+
+        return Overview(lambda: self._home, self.id, self._count, self._found)
 
     def _news(self, news: str, error: ClustrixError | None) -> None:
         super()._news(news, error)
@@ -105,6 +63,8 @@ class MapResult(AsyncJobResult[list[R]]):
 
     def __len__(self) -> int:
         return self._count
+
+    # -- results, waiting for them
 
     def results(self, timeout: float | None = None) -> Results[R]:
         """The results in the order of the items: a sequence that waits where one is not there yet.
@@ -121,11 +81,160 @@ class MapResult(AsyncJobResult[list[R]]):
 
     async def __aiter__(self) -> AsyncIterator[R]:
         for index in range(self._count):
-            if not self._there(index):
-                await self._until_there(index)
+            await self._until(partial(self._there, index))
             yield self._item(index)
 
-    async def _until_there(self, index: int) -> None:
+    def as_completed(self, timeout: float | None = None) -> Completed[R]:
+        """The items as they are finished, for ``for`` and ``async for``: each has its ``index``, ``result()`` and ``error``.
+
+        ``timeout``: seconds for all of them; raises TimeoutError when they are over.  Items that were finished before come in the order
+        in which their results are found; those of a cancelled map that never began come last.
+        """
+        return Completed(self, timeout)
+
+    def error(self, index: int, timeout: float | None = None) -> BaseException | None:
+        """What an item raised, or None; waits for it."""
+        self._wait_for(index, timeout)
+        succeeded, value = self._decoded(index)
+        return None if succeeded else value
+
+    # -- what is there now
+
+    def finished(self) -> int:
+        """How many items are finished now, failed ones among them."""
+        self._found.look()
+        return len(self._found) + self._never_begun()
+
+    def failed(self) -> int:
+        """How many items have failed until now."""
+        self._found.look()
+        return len(self._found.failed) + self._never_begun()
+
+    def _never_begun(self) -> int:
+        """Items that have no result of their own because the map has failed as a whole."""
+        if len(self._found) == self._count or not self.done():
+            return 0
+        return len(self._overview.failed()) - len(self._found.failed)
+
+    @overload
+    def partial(self) -> dict[int, R]: ...
+    @overload
+    def partial(self, default: D) -> dict[int, R | D]: ...
+    def partial(self, default: Any = _MISSING) -> dict[int, Any]:
+        """The results that are there now, by index, without waiting; with a default: of all items, and that for the others."""
+        self._found.look()
+        values = {}
+        for index in range(self._count):
+            succeeded, value = self._decoded(index) if index in self._found else (False, None)
+            if succeeded or default is not _MISSING:
+                values[index] = value if succeeded else default
+        return values
+
+    def errors(self) -> ErrorGroups:
+        """The failures until now, by kind: the error's type, the line that raised it, the message but for numbers and names.
+
+        A sequence that prints as a table; each group has ``count``, ``indices``, ``message`` and the ``arguments`` of an example.
+        Does not wait.
+        """
+        return self._overview.errors()
+
+    def table(self) -> Any:
+        """One row for each item: index, arguments, state, seconds, pid, peak_bytes.  Does not wait.
+
+        A pandas DataFrame if pandas can be imported, else a light table, whose rows are dicts.  What is not known is missing: pids once
+        the map has ended, memory always.
+        """
+        from clustrix.results.items import framed
+
+        return framed(self._overview.rows(), f"{self.id} {self.name}")
+
+    def summary(self) -> Summary:
+        """How many items are in which state, how many come in a second, what has failed.  Does not wait."""
+        status = self.status()
+        return self._overview.summary(status.started, status.ended)
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    # -- once more
+
+    def retry_failed(self) -> MapResult[R]:
+        """Submit the items that have failed until now once more, as a map of their own; returns its handle at once.
+
+        It has the function, arguments, resources, working directory and search path of this map, and the environment variables of this process.  Its
+        results are in the order of the failed items; ``indices`` tells their places here, ``merged`` puts them there.  This map stays
+        as it is: calling it twice runs them twice.  Nothing has failed: a map without items.
+        """
+        home = self._home
+        job = self._overview.retry(self._overview.failed())
+        home.journal.submit(job)
+        handle: MapResult[R] = MapResult(home, None, job.id, job.name, job.backend, job.items)
+        home.client(job.dispatcher).submitted(job.id, handle._news)
+        return handle
+
+    @property
+    def indices(self) -> Sequence[int]:
+        """Of each item its place in the map that was submitted first: of a retry, which items it runs once more."""
+        picked = self._overview.arguments.places()
+        return range(self._count) if picked is None else picked
+
+    def merged(self, *retries: MapResult[R]) -> list[R]:
+        """Wait for the results of all items, those that were retried from the last of ``retries`` that has them.
+
+        Raises the first error that is left, in the order of the items; ValueError for a map that is no retry of this one.
+        """
+        origin = self._overview.arguments.origin()
+        sources = {place: (self, index) for index, place in enumerate(self.indices)}
+        for retry in retries:
+            if retry._overview.arguments.origin() != origin:
+                raise ValueError(
+                    f"job {retry.id} is no retry of job {self.id}: use what retry_failed() returned"
+                )
+            own = ((place, index) for index, place in enumerate(retry.indices) if place in sources)
+            sources.update({place: (retry, index) for place, index in own})
+        return [jobs[index] for jobs, index in sources.values()]
+
+    # -- waiting
+
+    def _there(self, index: int) -> bool:
+        return self._look_until(lambda: index in self._found)
+
+    def _more(self, count: int) -> bool:
+        return self._look_until(lambda: len(self._found) > count)
+
+    def _look_until(self, found: Callable[[], bool]) -> bool:
+        if found():
+            return True
+        ended = self.done()
+        self._found.look()
+        return ended or found()
+
+    def _wait_for(self, index: int, timeout: float | None) -> None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self._wait_until(partial(self._there, index), deadline):
+            raise TimeoutError(f"item {index} of job {self.id} is not done after {timeout:g} s")
+
+    def _wait_until(self, ready: Callable[[], bool], deadline: float | None) -> bool:
+        """False if it is not by then."""
+        try:
+            with self._changed:
+                while not ready():
+                    left = _left(deadline)
+                    if left <= 0:
+                        return False
+                    self._changed.wait(left)
+        except KeyboardInterrupt:
+            self._say_how_to_go_on()
+            raise
+        return True
+
+    async def _until(self, ready: Callable[[], bool], deadline: float | None = None) -> bool:
+        """The same in a coroutine."""
+        if ready():
+            return True
         # No thread waits here: one that cannot be cancelled would hold up the end of the event loop.
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
@@ -136,53 +245,17 @@ class MapResult(AsyncJobResult[list[R]]):
         with self._changed:
             self._wakers.add(wake)
         try:
-            while not self._there(index):
+            while not ready():
+                left = _left(deadline)
+                if left <= 0:
+                    return False
                 with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(changed.wait(), _NOTICE_SECONDS)
+                    await asyncio.wait_for(changed.wait(), left)
                 changed.clear()
         finally:
             with self._changed:
                 self._wakers.discard(wake)
-
-    def finished(self) -> int:
-        """How many items are finished now, failed ones among them."""
-        self._items.look()
-        return len(self._items.found)
-
-    def failed(self) -> int:
-        """How many items have failed until now."""
-        self._items.look()
-        return self._items.failed
-
-    def error(self, index: int, timeout: float | None = None) -> BaseException | None:
-        """What an item raised, or None; waits for it."""
-        self._wait_for(index, timeout)
-        succeeded, value = self._decoded(index)
-        return None if succeeded else value
-
-    def _there(self, index: int) -> bool:
-        if index in self._items.found:
-            return True
-        ended = self.done()
-        self._items.look()
-        return ended or index in self._items.found
-
-    def _wait_for(self, index: int, timeout: float | None) -> None:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        try:
-            with self._changed:
-                while not self._there(index):
-                    left = _NOTICE_SECONDS
-                    if deadline is not None:
-                        left = min(left, deadline - time.monotonic())
-                        if left <= 0:
-                            raise TimeoutError(
-                                f"item {index} of job {self.id} is not done after {timeout:g} s"
-                            )
-                    self._changed.wait(left)
-        except KeyboardInterrupt:
-            self._say_how_to_go_on()
-            raise
+        return True
 
     def _item(self, index: int) -> R:
         succeeded, value = self._decoded(index)
@@ -192,7 +265,7 @@ class MapResult(AsyncJobResult[list[R]]):
 
     def _decoded(self, index: int) -> tuple[bool, Any]:
         subject = outcomes.Subject(self.id, self.name, self.backend, index)
-        found = self._items.get(index)
+        found = self._found.get(index)
         if found is not None:
             return outcomes.decode_item(subject, *found)
         # The map has ended without this item: it was cancelled, or could not begin.
@@ -205,7 +278,7 @@ class MapResult(AsyncJobResult[list[R]]):
 
     def _decode(self) -> tuple[bool, Any]:
         values = []
-        self._items.look()
+        self._found.look()
         for index in range(self._count):
             succeeded, value = self._decoded(index)
             if not succeeded:
@@ -214,39 +287,5 @@ class MapResult(AsyncJobResult[list[R]]):
         return True, values
 
 
-class Results(Sequence[R]):
-    """The results of a map, in order; a failed item raises its error when it is reached."""
-
-    def __init__(self, jobs: MapResult[R], timeout: float | None) -> None:
-        self._jobs = jobs
-        self._timeout = timeout
-
-    def __len__(self) -> int:
-        return len(self._jobs)
-
-    @overload
-    def __getitem__(self, index: int) -> R: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[R]: ...
-    def __getitem__(self, index: int | slice) -> R | list[R]:
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        number = index + len(self) if index < 0 else index
-        if not 0 <= number < len(self):
-            raise IndexError(f"item {index} of {len(self)}")
-        self._jobs._wait_for(number, self._timeout)
-        return self._jobs._item(number)
-
-    def __iter__(self) -> Iterator[R]:
-        for index in range(len(self)):
-            if index not in self._jobs._items.found:
-                self._jobs._wait_for(index, self._timeout)
-            yield self._jobs._item(index)
-
-    def __eq__(self, other: object) -> bool:
-        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"<Results of {self._jobs.id}: {self._jobs.finished()} of {len(self)} items>"
+def _left(deadline: float | None) -> float:
+    return _NOTICE_SECONDS if deadline is None else min(_NOTICE_SECONDS, deadline - time.monotonic())

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sys
-import threading
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,12 +17,12 @@ from clustrix.config import current, format_bytes
 from clustrix.errors import ClustrixError, ResourcesUnavailable
 from clustrix.job import AsyncJobResult
 from clustrix.journal import REUSE, NewJob
+from clustrix.journal.ids import new_id
 from clustrix.mapresult import MapResult
 from clustrix.runner import bounds, filters
 from clustrix.runner.setup import JOB_VARIABLE
 from clustrix.session import Session, session
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _warned: set[str] = set()
 _latest_place: tuple[tuple[Any, ...], str] = ((), "")
 """What was seen at the latest submission, and the text for it: mostly the next one sees the same."""
@@ -217,28 +214,3 @@ def _levels_to_the_caller() -> int:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         frame, levels = frame.f_back, levels + 1
     return levels
-
-
-_id_lock = threading.Lock()
-_last_id = (0, 0)
-
-
-def new_id() -> str:
-    """26 characters: milliseconds since the epoch, then 80 random bits; later ones sort after earlier ones."""
-    global _last_id
-    with _id_lock:
-        now = max(time.time_ns() // 1_000_000, _last_id[0])
-        tail = _last_id[1] + 1 if now == _last_id[0] else secrets.randbits(79)
-        _last_id = (now, tail)
-    number = (now << 80) | tail
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
-
-
-def _reset_ids() -> None:
-    # A forked child goes on from the same last id: it must not make the same next one.
-    global _id_lock, _last_id
-    _id_lock = threading.Lock()
-    _last_id = (0, 0)
-
-
-os.register_at_fork(after_in_child=_reset_ids)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from clustrix.journal.queries import ENDED, LIST_ENDED
+
 _001_JOBS = """
 CREATE TABLE jobs (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -65,8 +67,23 @@ ALTER TABLE jobs ADD COLUMN spared INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN handle TEXT NOT NULL DEFAULT '';
 """
 
-STEPS = (_001_JOBS, _002_PLACES)
+_003_LISTED = """
+CREATE TABLE listed (
+    job INTEGER PRIMARY KEY,
+    state TEXT NOT NULL,
+    name TEXT NOT NULL,
+    created REAL NOT NULL,
+    tags TEXT NOT NULL,
+    row TEXT NOT NULL
+);
+CREATE TRIGGER jobs_unlisted AFTER DELETE ON jobs BEGIN DELETE FROM listed WHERE job = old.seq; END;
+"""
+
+STEPS = (_001_JOBS, _002_PLACES, _003_LISTED)
 VERSION = len(STEPS)
+
+_LISTED_SINCE = 3
+"""Older journals are listed anew, when all steps are done: what a row shows may have come with a later step."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -76,5 +93,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         for statement in step.split(";\n"):
             if statement.strip():
                 connection.execute(statement)
+    if found < _LISTED_SINCE:
+        connection.execute(f"{LIST_ENDED} {ENDED}")
     if found < VERSION:
         connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,10 +13,12 @@ from clustrix.errors import JournalError, KeyTaken, UnknownJob
 from clustrix.journal.connection import Connection
 from clustrix.journal.environs import Environs
 from clustrix.journal.place import Place
-from clustrix.journal.records import REUSE, Change, JobRecord, JobState, NewJob, Outcome
+from clustrix.journal.queries import LIST_ENDED, Query
+from clustrix.journal.records import FINAL, REUSE, Change, JobRecord, JobState, NewJob, Outcome
 from clustrix.runner.faults import point
 
 _COLUMNS = ", ".join(JobRecord._fields)
+_PIECE_ROWS = 5_000
 _LIVE = "state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING')"
 
 
@@ -156,6 +158,27 @@ class Journal:
         created = (record.created, JobState.CREATED, "")
         return [created, *((at, JobState(state), reason) for at, state, reason in rows)]
 
+    def listed(self, query: Query) -> list[str]:
+        """The rows of jobs that match, each as JSON, the newest first."""
+        with self._connection.read() as sql:
+            return [row for _, row in sql.execute(*query.rows())]
+
+    def listed_as_json(self, query: Query) -> Iterator[bytes]:
+        """The same as pieces of one JSON list, in UTF-8."""
+        last, left, mark = 1 << 62, query.limit, b"["
+        count = most = _PIECE_ROWS
+        while count == most:
+            # In pieces: fresh memory for all of it costs more than to write it.
+            most = _PIECE_ROWS if left is None else min(left, _PIECE_ROWS)
+            with self._connection.read() as sql:
+                text, last, count = sql.execute(*query._replace(limit=most).piece(last)).fetchone()
+            if not count:
+                break
+            yield mark + text
+            mark = b",\n"
+            left = None if left is None else left - count
+        yield b"]" if mark != b"[" else b"[]"
+
     def dispatcher_of(self, name: str) -> tuple[str, str] | None:
         """Executable and host of a dispatcher, as its submitters wrote them down."""
         with self._connection.read() as sql:
@@ -268,6 +291,8 @@ class Journal:
                 "INSERT INTO events SELECT ?, 1 + count(*), ?, ?, ? FROM events WHERE job = ?",
                 (change.seq, change.at, change.state.value, change.reason, change.seq),
             )
+        if changed and change.state in FINAL:
+            sql.execute(f"{LIST_ENDED} seq = ?", (change.seq,))
         return changed == 1
 
     def drop_environs(self) -> None:

@@ -12,9 +12,11 @@ inside, ``[digest, size]`` (digest: 64 hexadecimal digits) for a content-address
 
 A *record* is the result of one item of a map, appended to a file by one ``write``:
 
-    index u32 | flags u32 | length u64 | crc32 of the body u32 | crc32 of all this u32 | body
+    index u32 | flags u16 | time f16 | length u64 | crc32 of the body u32 | crc32 of all this u32 | body
 
-Its body is a pickle, or a container where ``CONTAINER`` is set.
+Its body is a pickle, or a container where ``CONTAINER`` is set.  Its time is the square root of the seconds that the item took: so
+two bytes tell them to 0.1 %, from a microsecond to a century.  They are zero where it is not known, and in files from before times were kept,
+whose flags had four bytes.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ SMALL_BYTES = 65536
 _CHECK = struct.Struct("<I")
 
 _LENGTHS = struct.Struct("<IQ")
-_RECORD = struct.Struct("<IIQI")
-_RECORD_CHECKED = struct.Struct("<IIQII")
+_RECORD = struct.Struct("<IHeQI")
+_RECORD_CHECKED = struct.Struct("<IHeQII")
 RECORD_HEAD_BYTES = _RECORD_CHECKED.size
 FAILURE = 1
 CONTAINER = 2
@@ -160,9 +162,9 @@ def write_all(fd: int, parts: Sequence[Buffer]) -> None:
                 done = 0
 
 
-def record(index: int, flags: int, body: bytes) -> bytes:
-    """One item's result, ready to be appended."""
-    head = _RECORD.pack(index, flags, len(body), zlib.crc32(body))
+def record(index: int, flags: int, body: bytes, seconds: float = 0.0) -> bytes:
+    """One item's result, ready to be appended; ``seconds``: how long it took, zero if nobody knows."""
+    head = _RECORD.pack(index, flags, seconds**0.5, len(body), zlib.crc32(body))
     return b"".join((head, _CHECK.pack(zlib.crc32(head)), body))
 
 
@@ -175,6 +177,13 @@ class Record(NamedTuple):
     """Where the body begins."""
     size: int
     crc: int
+    time: float
+    """The square root of the seconds that it took; zero if nobody knows."""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the item took, to 0.1 %; None if nobody knows."""
+        return self.time**2 or None
 
 
 def records(buffer: Buffer, offset: int = 0) -> Iterator[Record]:
@@ -186,14 +195,20 @@ def records(buffer: Buffer, offset: int = 0) -> Iterator[Record]:
     end = len(buffer)
     unpack_from, crc32, view = _RECORD_CHECKED.unpack_from, zlib.crc32, memoryview(buffer)
     while offset + RECORD_HEAD_BYTES <= end:
-        index, flags, size, crc, check = unpack_from(buffer, offset)
+        index, flags, time, size, crc, check = unpack_from(buffer, offset)
         if crc32(view[offset : offset + _RECORD.size]) != check:
             return
         offset += RECORD_HEAD_BYTES
         if offset + size > end:
             return
-        yield Record(index, flags, offset, size, crc)
+        yield Record(index, flags, offset, size, crc, time)
         offset += size
+
+
+def record_at(buffer: Buffer, offset: int) -> Record:
+    """The record whose body begins at ``offset``, where ``records`` has found one."""
+    index, flags, time, size, crc, _ = _RECORD_CHECKED.unpack_from(buffer, offset - RECORD_HEAD_BYTES)
+    return Record(index, flags, offset, size, crc, time)
 
 
 def record_body(buffer: Buffer, found: Record) -> memoryview:

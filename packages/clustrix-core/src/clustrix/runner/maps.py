@@ -114,6 +114,18 @@ class Mark(NamedTuple):
     failed: int
 
 
+def read_marks(path: str) -> dict[int, Mark]:
+    """What is marked for the workers that are in an item now, by number; for others than the dispatcher."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return {}
+    whole = len(data) - len(data) % _MARK.size
+    rows = enumerate(_MARK.iter_unpack(data[:whole]))
+    return {number: Mark(item - 1, *more) for number, (item, *more) in rows if item}
+
+
 class Marks:
     """The marks file as mapped memory."""
 
@@ -161,6 +173,8 @@ class _Worker:
         self._workers: int = max(1, bundle.meta["workers"])
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         self._results = os.open(order.file(layout.worker_results(order.worker)), flags, 0o600)
+        self._picked: list[int] | None = bundle.meta.get("picked")
+        """For a map of some of the items of an earlier one: which of those its own are."""
         self._granule: tuple[int, list[Any]] = (-1, [])
         self._finished = self._failed = 0
 
@@ -211,7 +225,7 @@ class _Worker:
                     calling.end_fork(error)
                 data = (FAILURE | CONTAINER, b"".join(outcome.of_exception(error)))
             point("map.before-record")
-            row = record(index, *data)
+            row = record(index, *data, monotonic() - now)
             written = write(results, row)
             if written != len(row):
                 os.ftruncate(results, os.fstat(results).st_size - written)
@@ -225,6 +239,8 @@ class _Worker:
 
     def _item(self, index: int) -> Any:
         """The arguments of an item; the granule it was pickled with is unpacked once."""
+        if self._picked is not None:
+            index = self._picked[index]
         size = self._bundle.meta["granule"]
         number = index // size
         if self._granule[0] != number:

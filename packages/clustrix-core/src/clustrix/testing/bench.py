@@ -17,9 +17,10 @@ from clustrix.backends.committed import committed
 from clustrix.backends.interface import PushingBackend
 from clustrix.bundle import BlobStore, pack_call, pack_map
 from clustrix.journal import Change, JobRecord, JobState, Journal, NewJob, Outcome, state_place
+from clustrix.journal.ids import new_id
 from clustrix.runner import layout
 from clustrix.runner.frames import records
-from clustrix.submission import new_id, place_of_submission
+from clustrix.submission import place_of_submission
 
 T = TypeVar("T")
 

@@ -1,0 +1,231 @@
+"""Failures of a map's items by kind: the same error, at the same place, with the same message but for its numbers and names."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sysconfig
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, overload
+
+from clustrix.results.cells import Table, as_html, one_line
+from clustrix.runner import outcome as kinds
+from clustrix.runner.frames import Buffer, Damaged, Record, record_body, unpack
+
+_FIRST = 10
+"""So many items of a group are named."""
+_PATTERN_CHARACTERS = 300
+
+_QUOTED = re.compile(r"""(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)"[^"\n]*"(?!\w)|`[^`\n]*`""")
+_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+|\b(?=[0-9a-f-]*[0-9])[0-9a-f]{8}[0-9a-f-]*\b")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d_,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|\d+")
+_PLACE_IN_TEXT = re.compile(r'^  File "(.+)", line (\d+), in (.+)$', re.MULTILINE)
+
+_OTHERS = tuple(
+    os.path.join(folder, "")
+    for folder in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
+
+
+class Failure(NamedTuple):
+    """How one item failed, without its exception being made."""
+
+    type: str
+    """The name of the error's class, with its module unless that is builtins or the user's own script."""
+    message: str
+    file: str
+    """Of the innermost line that is neither Python's nor an installed package's; empty if there is none."""
+    line: int
+    function: str
+
+    @property
+    def pattern(self) -> str:
+        """The message, with … for what is in quotes and # for numbers."""
+        text = _QUOTED.sub("…", self.message[: 4 * _PATTERN_CHARACTERS])
+        return _NUMBER.sub("#", _HEXADECIMAL.sub("#", text))[:_PATTERN_CHARACTERS]
+
+
+def of_record(buffer: Buffer, record: Record) -> Failure:
+    """Of an item's record."""
+    try:
+        return of_container(record_body(buffer, record))
+    except Damaged as error:
+        return Failure("ResultDamaged", f"its result is damaged: {error}", "", 0, "")
+
+
+def of_container(buffer: Buffer) -> Failure:
+    """Of an outcome as ``clustrix.runner.outcome`` writes it; raises Damaged."""
+    meta, _ = unpack(buffer)
+    kind = meta["kind"]
+    if kind == kinds.EXCEPTION:
+        node = meta["nodes"][0]
+        own = node["module"] in ("builtins", "__main__")
+        name = node["type"] if own else f"{node['module']}.{node['type']}"
+        return Failure(name, node["text"], *_users(node["frames"]))
+    if kind == "error":
+        return of_text(meta["record"])
+    frames = [
+        (file, function, int(line)) for file, line, function in _PLACE_IN_TEXT.findall(meta.get("text", ""))
+    ]
+    if kind == kinds.EXIT:
+        return Failure("JobExited", f"its function raised SystemExit({meta['code']!r})", *_users(frames))
+    if kind == kinds.INTERRUPT:
+        return Failure("JobInterrupted", "its function raised KeyboardInterrupt", *_users(frames))
+    if kind == kinds.UNPICKLABLE:
+        text = f"it returned a {meta['type']} that cannot be sent: {meta['path']}: {meta['reason']}"
+        return Failure("ResultUnpicklable", text, "", 0, "")
+    return Failure("JobNotStarted", str(meta.get("message", kind)), "", 0, "")
+
+
+def of_text(text: str) -> Failure:
+    """Of the record that the dispatcher writes when a process ended without a result."""
+    row = json.loads(text)
+    return Failure(row["error"], row["cause"], "", 0, "")
+
+
+def of_error(error: BaseException) -> Failure:
+    """Of one that is at hand."""
+    return Failure(type(error).__name__, str(getattr(error, "cause", error)), "", 0, "")
+
+
+def _users(frames: Sequence[Sequence[Any]]) -> tuple[str, int, str]:
+    own = [frame for frame in frames if not frame[0].startswith((*_OTHERS, "<frozen "))]
+    if not (own or frames):
+        return "", 0, ""
+    file, function, line = (own or frames)[-1]
+    return file, line, function
+
+
+class ErrorGroup:
+    """Failures of one kind.  ``indices``: the items, in order; ``example``: the one whose message and arguments are shown."""
+
+    def __init__(self, failure: Failure, indices: Sequence[int], arguments: Callable[[int], str]) -> None:
+        self.type = failure.type
+        self.file = failure.file
+        self.line = failure.line
+        self.function = failure.function
+        self.pattern = failure.pattern
+        """The message that they have in common: … for what is in quotes, # for numbers."""
+        self.message = failure.message
+        """That of the example."""
+        self.example = indices[0]
+        self.indices = sorted(indices)
+        self._arguments = arguments
+
+    @property
+    def count(self) -> int:
+        return len(self.indices)
+
+    @property
+    def place(self) -> str:
+        """Where it was raised, in a few characters; empty for what happened to a worker from outside."""
+        if not self.file:
+            return ""
+        return f"{os.path.basename(self.file)}:{self.line} {self.function}"
+
+    @property
+    def arguments(self) -> str:
+        """Those of the example, in a few characters."""
+        return self._arguments(self.example)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; ``indices`` are the first ten."""
+        return {
+            "type": self.type,
+            "file": self.file or None,
+            "line": self.line or None,
+            "function": self.function or None,
+            "message": self.message,
+            "pattern": self.pattern,
+            "count": self.count,
+            "indices": self.indices[:_FIRST],
+            "example": self.example,
+            "arguments": self.arguments,
+        }
+
+    def __repr__(self) -> str:
+        return f"<ErrorGroup {self.count} × {self.type}: {one_line(self.pattern)}>"
+
+
+class ErrorGroups(Sequence[ErrorGroup]):
+    """The kinds of failures of a map at one moment, the most frequent first.  Prints as a table, also in a notebook."""
+
+    def __init__(self, groups: Sequence[ErrorGroup], items: int) -> None:
+        self._groups = sorted(groups, key=lambda group: (-group.count, group.indices[0]))
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    @overload
+    def __getitem__(self, index: int) -> ErrorGroup: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ErrorGroup]: ...
+    def __getitem__(self, index: int | slice) -> ErrorGroup | list[ErrorGroup]:
+        return self._groups[index]
+
+    @property
+    def failed(self) -> int:
+        """How many items have failed."""
+        return sum(group.count for group in self._groups)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as for JSON."""
+        groups = [group.to_dict() for group in self._groups]
+        return {"items": self.items, "failed": self.failed, "groups": groups}
+
+    @property
+    def headline(self) -> str:
+        if not self._groups:
+            return f"no failures in {self.items:,} items"
+        kinds = "1 kind" if len(self) == 1 else f"{len(self)} kinds"
+        return f"{self.failed:,} of {self.items:,} items failed, in {kinds}"
+
+    def table(self) -> Table:
+        """One row for each kind."""
+        rows = [
+            (
+                group.count,
+                group.type,
+                group.place,
+                group.message if group.count == 1 else group.pattern,
+                _some(group.indices),
+                f"{group.example}: {group.arguments}",
+            )
+            for group in self._groups
+        ]
+        columns = ("count", "error", "place", "message", "items", "for example")
+        return Table(columns, rows, self.headline)
+
+    def __str__(self) -> str:
+        return str(self.table()) if self._groups else self.headline
+
+    def _repr_html_(self) -> str:
+        return as_html(("failures",), [(self.headline,)]) if not self._groups else self.table()._repr_html_()
+
+    def __repr__(self) -> str:
+        return f"<ErrorGroups: {self.headline}>"
+
+
+def _some(indices: Sequence[int]) -> str:
+    text = ", ".join(map(str, indices[:3]))
+    return f"{text}, …" if len(indices) > 3 else text
+
+
+class Failures:
+    """Groups failures as they come; each is looked at once."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, str, int, str], tuple[Failure, array[int]]] = {}
+        self.taken = 0
+
+    def add(self, failure: Failure, index: int) -> None:
+        key = (failure.type, failure.file, failure.line, failure.pattern)
+        self._groups.setdefault(key, (failure, array("I")))[1].append(index)
+        self.taken += 1
+
+    def groups(self, arguments: Callable[[int], str]) -> Iterator[ErrorGroup]:
+        """As they are now; ``arguments`` gives the arguments of an item as text."""
+        return (ErrorGroup(failure, indices, arguments) for failure, indices in self._groups.values())

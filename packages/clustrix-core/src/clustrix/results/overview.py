@@ -1,0 +1,143 @@
+"""What a map has come to until now, as a whole: failures, states, sums; and the next map for those that failed."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from clustrix import outcomes
+from clustrix.journal import FINAL, JobRecord, JobState, NewJob
+from clustrix.journal.ids import new_id
+from clustrix.results.arguments import Arguments
+from clustrix.results.failures import (
+    ErrorGroup,
+    ErrorGroups,
+    Failure,
+    Failures,
+    of_container,
+    of_error,
+    of_record,
+    of_text,
+)
+from clustrix.results.found import Found
+from clustrix.results.items import CANCELLED, FAILED, RUNNING, SUCCEEDED, WAITING, Glance, Summary, passed
+from clustrix.runner import claim, layout, maps
+from clustrix.runner.frames import FAILURE, Damaged
+from clustrix.runner.setup import JOB_VARIABLE
+from clustrix.session import Session
+
+
+class Overview:
+    """Of one map.  Nothing here waits, and no result of an item that succeeded is opened."""
+
+    def __init__(self, home: Callable[[], Session], job: str, items: int, found: Found) -> None:
+        self._home = home
+        self._job = job
+        self._items = items
+        self._found = found
+        self._failures = Failures()
+        self._grouping = threading.Lock()
+        self.arguments = Arguments(home, job)
+
+    def record(self) -> JobRecord:
+        return self._home().journal.job(self._job)
+
+    def failed(self) -> list[int]:
+        """The items that have failed until now, in order; also those that could not begin because the map failed as a whole."""
+        whole = self._failed_as_a_whole()
+        return sorted([*self._found.failed, *(self._found.missing() if whole else ())])
+
+    def _failed_as_a_whole(self) -> bool:
+        """Whether the map has ended without all of its items, and nobody has wished for that."""
+        state = self.record().state
+        self._found.look()
+        return state in FINAL and state is not JobState.CANCELLED and len(self._found) < self._items
+
+    def errors(self) -> ErrorGroups:
+        """The failures by kind."""
+        whole = self._failed_as_a_whole()
+        with self._grouping:
+            for index in self._found.failed[self._failures.taken :]:
+                raw = self._found.raw(index)
+                assert raw is not None
+                self._failures.add(of_record(*raw), index)
+            groups = list(self._failures.groups(self.arguments.text))
+        if whole:
+            groups.append(ErrorGroup(self._cause(), list(self._found.missing()), self.arguments.text))
+        return ErrorGroups(groups, self._items)
+
+    def _cause(self) -> Failure:
+        """Why the map failed as a whole."""
+        journal = self._home().journal
+        record, outcome = journal.outcome(self._job)
+        if outcome.error is not None:
+            return of_text(outcome.error)
+        with suppress(Damaged):
+            if outcome.data is not None:
+                return of_container(outcome.data)
+        return of_error(outcomes.decode(journal, record, outcome)[1])
+
+    def glances(self) -> Callable[[int], Glance]:
+        """What can be seen of each item at this moment."""
+        state = self.record().state
+        place = self._home().place
+        folder = os.path.join(place.live, self._job)
+        # Before the records: an item that is finished meanwhile is marked and has a record, and the record counts.
+        marks = {} if state in FINAL else maps.read_marks(os.path.join(folder, layout.MAP_MARKS))
+        running = {mark.item: (worker, mark.since) for worker, mark in marks.items()}
+        self._found.look()
+        pids: dict[int, int | None] = {}
+
+        def pid(worker: int) -> int | None:
+            if worker not in pids:
+                holder = claim.read(os.path.join(folder, layout.worker_folder(worker), layout.CLAIM))
+                pids[worker] = holder.pid if holder is not None else None
+            return pids[worker]
+
+        def glance(index: int) -> Glance:
+            record = self._found.record(index)
+            if record is not None:
+                worker = self._found.worker(index)
+                known = pid(worker) if state not in FINAL and worker is not None else None
+                return Glance(FAILED if record.flags & FAILURE else SUCCEEDED, record.seconds, known)
+            if state in FINAL:
+                return Glance(CANCELLED if state is JobState.CANCELLED else FAILED)
+            if index in running:
+                worker, since = running[index]
+                return Glance(RUNNING, time.monotonic() - since, pid(worker))
+            return Glance(WAITING)
+
+        return glance
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """One for each item, as ``clustrix.results.items.COLUMNS`` says."""
+        glance = self.glances()
+        for index in range(self._items):
+            state, seconds, pid = glance(index)
+            # Nobody has measured how much memory an item took.
+            yield index, self.arguments.text(index), state, seconds, pid, None
+
+    def summary(self, started: float | None, ended: float | None) -> Summary:
+        """All of it in a few lines."""
+        record = self.record()
+        glance = self.glances()
+        counted = Counter(glance(index).state for index in range(self._items))
+        counts = {state: counted[state] for state in (SUCCEEDED, FAILED, RUNNING, WAITING, CANCELLED)}
+        seconds = passed(started, ended)
+        return Summary(
+            self._job, record.name, record.state, record.reason, self._items, counts, seconds, self.errors()
+        )
+
+    def retry(self, indices: list[int]) -> NewJob:
+        """A map of some of the items, with what they were submitted with."""
+        record = self.record()
+        spec, payload = self.arguments.picked(indices)
+        same = {field: getattr(record, field) for field in NewJob._fields if field in JobRecord._fields}
+        new = {"id": new_id(), "items": len(indices), "parent": os.environ.get(JOB_VARIABLE)}
+        return partial(NewJob, spec=spec, payload=payload)(**{**same, **new})
