@@ -11,7 +11,7 @@ from typing import Any
 from clustrix.errors import ClustrixError
 from clustrix.results.cells import one_line
 from clustrix.runner.bundles import Bundle, SetupFailed
-from clustrix.runner.frames import Damaged, packed, unpack
+from clustrix.runner.frames import BlobRef, Damaged, packed, unpack
 from clustrix.session import Session
 
 _SHOWN_CHARACTERS = 60
@@ -79,9 +79,7 @@ class Arguments:
 
     def picked(self, indices: Sequence[int]) -> tuple[str, bytes]:
         """Spec and payload of a map of some of these items: the same pieces, and a list of the items to take."""
-        journal = self._home().journal
-        spec, payload = journal.payload(journal.job(self._job).seq)
-        meta, pieces = unpack(payload)
+        spec, meta, pieces = self._unpacked()
         earlier = meta.get("picked")
         meta["picked"] = [earlier[index] for index in indices] if earlier is not None else list(indices)
         meta["origin"] = meta.get("origin", self._job)
@@ -90,11 +88,14 @@ class Arguments:
 
     def _opened(self) -> Bundle:
         if self._bundle is None:
-            home = self._home()
-            _, payload = home.journal.payload(home.journal.job(self._job).seq)
-            try:
-                meta, pieces = unpack(payload)
-            except Damaged as error:
-                raise ClustrixError(f"job {self._job}: what was submitted is damaged: {error}") from error
-            self._bundle = Bundle(meta, pieces, home.blobs.root)
+            _, meta, pieces = self._unpacked()
+            self._bundle = Bundle(meta, pieces, self._home().blobs.root)
         return self._bundle
+
+    def _unpacked(self) -> tuple[str, dict[str, Any], list[memoryview | BlobRef]]:
+        journal = self._home().journal
+        spec, payload = journal.payload(journal.job(self._job).seq)
+        try:
+            return spec, *unpack(payload)
+        except Damaged as error:
+            raise ClustrixError(f"job {self._job}: what was submitted is damaged: {error}") from error

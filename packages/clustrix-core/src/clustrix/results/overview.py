@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from clustrix import outcomes
@@ -83,15 +81,20 @@ class Overview:
                 return of_container(outcome.data)
         return of_error(outcomes.decode(journal, record, outcome)[1])
 
+    def _running(self, state: JobState) -> dict[int | None, tuple[int, float]]:
+        """Which items workers are in: with the worker, and when it began."""
+        # Before the records: an item that is finished meanwhile is marked and has a record, and the record counts.
+        marks = {} if state in FINAL else maps.read_marks(os.path.join(self._folder(), layout.MAP_MARKS))
+        self._found.look()
+        return {mark.item: (worker, mark.since) for worker, mark in marks.items()}
+
+    def _folder(self) -> str:
+        return os.path.join(self._home().place.live, self._job)
+
     def glances(self) -> Callable[[int], Glance]:
         """What can be seen of each item at this moment."""
         state = self.record().state
-        place = self._home().place
-        folder = os.path.join(place.live, self._job)
-        # Before the records: an item that is finished meanwhile is marked and has a record, and the record counts.
-        marks = {} if state in FINAL else maps.read_marks(os.path.join(folder, layout.MAP_MARKS))
-        running = {mark.item: (worker, mark.since) for worker, mark in marks.items()}
-        self._found.look()
+        running, folder = self._running(state), self._folder()
         pids: dict[int, int | None] = {}
 
         def pid(worker: int) -> int | None:
@@ -126,9 +129,14 @@ class Overview:
     def summary(self, started: float | None, ended: float | None) -> Summary:
         """All of it in a few lines."""
         record = self.record()
-        glance = self.glances()
-        counted = Counter(glance(index).state for index in range(self._items))
-        counts = {state: counted[state] for state in (SUCCEEDED, FAILED, RUNNING, WAITING, CANCELLED)}
+        running = sum(item not in self._found for item in self._running(record.state) if item is not None)
+        failed, found = len(self._found.failed), len(self._found)
+        counts = dict.fromkeys((SUCCEEDED, FAILED, RUNNING, WAITING, CANCELLED), 0)
+        counts |= {SUCCEEDED: found - failed, FAILED: failed, RUNNING: running}
+        left = WAITING
+        if record.state in FINAL:
+            left = CANCELLED if record.state is JobState.CANCELLED else FAILED
+        counts[left] += self._items - found - running
         seconds = passed(started, ended)
         return Summary(
             self._job, record.name, record.state, record.reason, self._items, counts, seconds, self.errors()
@@ -138,6 +146,6 @@ class Overview:
         """A map of some of the items, with what they were submitted with."""
         record = self.record()
         spec, payload = self.arguments.picked(indices)
-        same = {field: getattr(record, field) for field in NewJob._fields if field in JobRecord._fields}
-        new = {"id": new_id(), "items": len(indices), "parent": os.environ.get(JOB_VARIABLE)}
-        return partial(NewJob, spec=spec, payload=payload)(**{**same, **new})
+        job = {field: getattr(record, field) for field in NewJob._fields if field in JobRecord._fields}
+        job |= {"id": new_id(), "items": len(indices), "parent": os.environ.get(JOB_VARIABLE)}
+        return NewJob(**job, spec=spec, payload=payload)
