@@ -50,7 +50,7 @@ def committed(record: JobRecord, folder: str) -> Outcome | None:
         return failed(record, "ResultDamaged", f"its result is damaged: {error}", "Submit it again.")
     kind = meta["kind"]
     if kind == watch.MAP:
-        return of_map(record, meta["failed"])
+        return of_map(record, meta["finished"], meta["failed"])
     if kind == watch.ERROR:
         return ended(record, Verdict(meta["state"], json.loads(meta["record"])["cause"], meta["record"]))
     state = JobState.SUCCEEDED if kind == outcomes.VALUE else JobState.FAILED
@@ -58,11 +58,17 @@ def committed(record: JobRecord, folder: str) -> Outcome | None:
     return Outcome(record.seq, state, reason, data or None, None if data else layout.RESULT)
 
 
-def of_map(record: JobRecord, failures: int) -> Outcome:
-    """The outcome of a map all of whose items are finished."""
-    if failures:
-        return Outcome(record.seq, JobState.FAILED, f"{failures} of {record.items} items failed")
-    return Outcome(record.seq, JobState.SUCCEEDED)
+def of_map(record: JobRecord, finished: int, failures: int) -> Outcome:
+    """The outcome of a map of which nothing is left to do."""
+    if not failures:
+        return Outcome(record.seq, JobState.SUCCEEDED)
+    reason = f"{failures} of {record.items} items failed"
+    if finished == record.items:
+        return Outcome(record.seq, JobState.FAILED, reason)
+    # What an item without a result of its own is told.
+    cause = "it was not begun, since an item before it had failed"
+    row = failed(record, "JobCancelled", cause, 'With on_error="raise", all items are run.')
+    return row._replace(reason=f"{reason}, {record.items - finished} were not begun")
 
 
 def ended(record: JobRecord, found: Verdict) -> Outcome:

@@ -126,7 +126,7 @@ class JobSpec:
     def spec(self) -> str:
         """JSON: what the submitter's process was like, and the values of the backend's own fields."""
         if self._spec is None:
-            self._spec, _ = self._journal.payload(self.record.seq)
+            self._spec = self._journal.spec(self.record.seq)
         return self._spec
 
     @property

@@ -208,6 +208,12 @@ class Journal:
             ).fetchall()
         return {name: (cores, size) for name, cores, size in rows}
 
+    def spec(self, seq: int) -> str:
+        """The spec of a job."""
+        with self._connection.read() as sql:
+            (spec,) = sql.execute("SELECT spec FROM jobs WHERE seq = ?", (seq,)).fetchone()
+        return str(spec)
+
     def payload(self, seq: int) -> tuple[str, bytes]:
         """Spec and payload of a job."""
         with self._connection.read() as sql:

@@ -25,7 +25,7 @@ from clustrix.results.failures import (
 )
 from clustrix.results.found import Found
 from clustrix.results.items import CANCELLED, FAILED, RUNNING, SUCCEEDED, WAITING, Glance, Summary, passed
-from clustrix.runner import claim, layout, maps
+from clustrix.runner import claim, layout, ledger
 from clustrix.runner.frames import FAILURE, Damaged
 from clustrix.runner.setup import JOB_VARIABLE
 from clustrix.session import Session
@@ -84,7 +84,7 @@ class Overview:
     def _running(self, state: JobState) -> dict[int | None, tuple[int, float]]:
         """Which items workers are in: with the worker, and when it began."""
         # Before the records: an item that is finished meanwhile is marked and has a record, and the record counts.
-        marks = {} if state in FINAL else maps.read_marks(os.path.join(self._folder(), layout.MAP_MARKS))
+        marks = {} if state in FINAL else ledger.read_marks(os.path.join(self._folder(), layout.MAP_MARKS))
         self._found.look()
         return {mark.item: (worker, mark.since) for worker, mark in marks.items()}
 

@@ -6,30 +6,43 @@ See ``clustrix.runner.maps`` for the files, and for what holds after a kill.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from clustrix.runner import claim, layout, maps
+from clustrix.runner import claim, layout, ledger
 from clustrix.runner.faults import point
 from clustrix.runner.frames import CONTAINER, FAILURE, pack, record, records
+from clustrix.runner.policy import MOST_SPARED, PLAIN, STOP, Policy
 
 
 class Books:
     """Of one map."""
 
-    def __init__(self, folder: str, items: int) -> None:
+    def __init__(
+        self, folder: str, items: int, policy: Policy = PLAIN, memory_bytes: int | None = None
+    ) -> None:
+        """``memory_bytes``: what a worker may have; it grows if the policy says so."""
         os.makedirs(folder, mode=0o700, exist_ok=True)
+        self._policy = policy
+        self.memory_bytes = memory_bytes
+        self._retries: Counter[int] = Counter()
+        self._spared: Counter[int] = Counter()
+        """How often items have been given to another worker; an account of this process, since it only bounds them."""
         self.folder = folder
         self.items = items
-        self.marks = maps.Marks(self._file(layout.MAP_MARKS))
+        self.marks = ledger.Marks(self._file(layout.MAP_MARKS))
         self._given: list[tuple[int, int]] = []
         """Ranges that dead workers had claimed and not begun."""
         self._next = 1 + max((row.worker for row in self._rows()), default=-1)
 
     def unclaimed(self) -> int:
-        """How many items nobody has, and how many ranges wait to be given on."""
+        """How many items nobody has, and how many ranges wait to be given on; none once the map is stopped."""
+        if self._policy.on_error == STOP and ledger.is_stopped(self.folder):
+            return 0
         rows = self._rows()
         return len(self._given) + self.items - (rows[-1].next if rows else 0)
 
@@ -45,7 +58,7 @@ class Books:
         if not self._given:
             return []
         first, end = self._given.pop()
-        claims = maps.Claims(self._file(layout.MAP_CLAIMS), self.items)
+        claims = ledger.Claims(self._file(layout.MAP_CLAIMS), self.items)
         claims.give(worker, first, end)
         claims.close()
         point("dispatcher.after-give")
@@ -83,22 +96,40 @@ class Books:
     def close_account(self, worker: int, cause: Callable[[], str] | None) -> bool:
         """Close a dead worker's books: the item it was in has failed; what it had not begun goes to others.
 
-        ``cause``: makes the error record for that item; None if it shall count as not begun.  Returns whether the worker has
-        brought the map on by an item, in whatever way.  Raises OSError when that cannot be written down; to be tried again.
+        ``cause``: makes the error record for that item; None if it shall count as not begun.  Returns whether the worker had begun
+        with an item.  Raises OSError when that cannot be written down; to be tried again.
         """
         self._cut_tail(worker)
         done = self._done()
         current = self.marks.of(worker).item
         mine = self._claimed_by(worker)
         if current is not None and current not in done and cause is not None:
-            body = b"".join(pack({"kind": "error", "record": cause()}, []))
-            self._append(record(current, FAILURE | CONTAINER, body))
-            done[current] = True
+            text = cause()
+            if not self._tried_again(current, json.loads(text)["error"]):
+                body = b"".join(pack({"kind": "error", "record": text}, []))
+                self._append(record(current, FAILURE | CONTAINER, body))
+                done[current] = True
+                if self._policy.on_error == STOP:
+                    ledger.stop(self.folder)
         self._hand_on(mine, done)
         # The worker's own count may be one short of its records.
         finished = sum(1 for item in mine if item in done)
         self.marks.set(worker, finished, sum(1 for item in mine if done.get(item)))
-        return finished > 0
+        return finished > 0 or current is not None
+
+    def _tried_again(self, item: int, error: str) -> bool:
+        names = [error, "JobError", "ClustrixError", "Exception"]
+        more = self._policy.more_memory(names, self.memory_bytes)
+        if more is not None:
+            self.memory_bytes = more
+            return True
+        if self._policy.spares(names) and self._spared[item] < MOST_SPARED:
+            self._spared[item] += 1
+            return True
+        if self._policy.wants(names) and self._retries[item] < self._policy.retries:
+            self._retries[item] += 1
+            return True
+        return False
 
     def sync(self) -> None:
         """Have the results on disk."""
@@ -133,8 +164,8 @@ class Books:
     def _results(self) -> list[str]:
         return [name for name in os.listdir(self.folder) if name.startswith(layout.MAP_RESULTS)]
 
-    def _rows(self) -> list[maps.Claim]:
-        return maps.read_claims(self._file(layout.MAP_CLAIMS))
+    def _rows(self) -> list[ledger.Claim]:
+        return ledger.read_claims(self._file(layout.MAP_CLAIMS))
 
     def _hand_on(self, items: list[int], done: dict[int, bool]) -> None:
         self._given += _ranges([item for item in items if item not in done])
@@ -157,7 +188,7 @@ class Books:
 
     def _append(self, row: bytes) -> None:
         """To a results file of our own: a dead worker's file may end in half a record."""
-        path = self._file(layout.worker_results(maps.MARKS - 1))
+        path = self._file(layout.worker_results(ledger.MARKS - 1))
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             before = os.fstat(fd).st_size

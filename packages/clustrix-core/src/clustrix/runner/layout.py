@@ -20,6 +20,9 @@ MAP_MARKS = "marks"
 MAP_RESULTS = "results-"
 """Followed by the number of the worker that wrote the file."""
 
+MAP_STOPPED = "stopped"
+"""Is there when an item has failed of a map that shall stop then: nothing more is begun."""
+
 EX_SOFTWARE = 70
 """The runner itself failed."""
 EX_CLAIMED = 75

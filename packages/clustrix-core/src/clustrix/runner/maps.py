@@ -5,157 +5,25 @@ What holds after a kill between any two steps:
 * An item with a whole record in a results file is finished.
 * An item that a dead worker's mark names, and that has no record, died with the worker.
 * Any other item that a dead worker had claimed was not begun, and may be claimed for another worker.
-
-The claims file is a log of ``(worker, first, end, next)``, appended under a lock; ``next`` is the first item that nobody
-has claimed.  The marks file is mapped memory that outlives its writer: a slot for each worker with the item it is in (plus
-one; zero: none), the monotonic time at which it began, and how many items the worker has finished, and of them failed.
 """
 
 from __future__ import annotations
 
-import fcntl
-import mmap
 import os
 import pickle
-import struct
 import time
 from collections.abc import Iterator
 from types import CoroutineType
-from typing import Any, NamedTuple
+from typing import Any
 
-from clustrix.runner import bundles, calling, folders, layout, outcome, pickling, setup
+from clustrix.runner import bundles, calling, folders, layout, outcome, pickling, policy, retrying, setup
 from clustrix.runner.faults import point
 from clustrix.runner.frames import CONTAINER, FAILURE, Buffer, Damaged, pack, record, write_all
-
-_CLAIM = struct.Struct("<IIII")
-_MARK = struct.Struct("<QdQQ")
-MARKS = 4096
-"""Slots in the marks file: how many workers a map can have in its life.  The last is the dispatcher's own."""
+from clustrix.runner.ledger import MARK, Claims, Marks, is_stopped, stop
 
 _CLAIM_SECONDS = 0.05
 """A claim should take about this long: short enough for an even end, long enough to make claiming free."""
 _TELL_SECONDS = 0.02
-
-
-class Claim(NamedTuple):
-    """A range of items that a worker has taken."""
-
-    worker: int
-    first: int
-    end: int
-    next: int
-    """The first item that nobody has claimed."""
-
-
-def read_claims(path: str) -> list[Claim]:
-    """All claims so far, in order."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except FileNotFoundError:
-        return []
-    whole = len(data) - len(data) % _CLAIM.size
-    return [Claim(*row) for row in _CLAIM.iter_unpack(data[:whole])]
-
-
-class Claims:
-    """The claims file, open for adding."""
-
-    def __init__(self, path: str, items: int) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self._items = items
-
-    def take(self, worker: int, wanted: int, workers: int) -> Claim | None:
-        """Claim up to ``wanted`` items, fewer near the end so that all workers finish together."""
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
-        try:
-            first = self._next()
-            left = self._items - first
-            if left <= 0:
-                return None
-            count = max(1, min(wanted, -(-left // (2 * workers))))
-            return self._append(worker, first, first + count, first + count)
-        finally:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
-
-    def give(self, worker: int, first: int, end: int) -> Claim:
-        """Pass items that a dead worker had claimed, and not begun, to another."""
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
-        try:
-            return self._append(worker, first, end, self._next())
-        finally:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        os.close(self._fd)
-
-    def _next(self) -> int:
-        size = os.fstat(self._fd).st_size
-        size -= size % _CLAIM.size
-        if not size:
-            return 0
-        return Claim(*_CLAIM.unpack(os.pread(self._fd, _CLAIM.size, size - _CLAIM.size))).next
-
-    def _append(self, *row: int) -> Claim:
-        # A write that a kill cut short leaves an odd tail; it goes before the next claim is added.
-        size = os.fstat(self._fd).st_size
-        if size % _CLAIM.size:
-            os.ftruncate(self._fd, size - size % _CLAIM.size)
-        os.write(self._fd, _CLAIM.pack(*row))
-        return Claim(*row)
-
-
-class Mark(NamedTuple):
-    """What a worker is doing and has done."""
-
-    item: int | None
-    since: float
-    finished: int
-    failed: int
-
-
-def read_marks(path: str) -> dict[int, Mark]:
-    """What is marked for the workers that are in an item now, by number; for others than the dispatcher."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except FileNotFoundError:
-        return {}
-    whole = len(data) - len(data) % _MARK.size
-    rows = enumerate(_MARK.iter_unpack(data[:whole]))
-    return {number: Mark(item - 1, *more) for number, (item, *more) in rows if item}
-
-
-class Marks:
-    """The marks file as mapped memory."""
-
-    def __init__(self, path: str) -> None:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            size = MARKS * _MARK.size
-            if os.fstat(fd).st_size < size:
-                # Real blocks: a store into a hole of a full disk would kill the process.
-                os.posix_fallocate(fd, 0, size) if hasattr(os, "posix_fallocate") else os.ftruncate(fd, size)
-            self.memory = mmap.mmap(fd, size)
-        finally:
-            os.close(fd)
-
-    def of(self, worker: int) -> Mark:
-        """What is marked for a worker; times are monotonic seconds."""
-        item, since, finished, failed = _MARK.unpack_from(self.memory, worker * _MARK.size)
-        return Mark(item - 1 if item else None, since, finished, failed)
-
-    def set(self, worker: int, finished: int, failed: int) -> None:
-        """Write down a count, with no item begun."""
-        _MARK.pack_into(self.memory, worker * _MARK.size, 0, 0.0, finished, failed)
-
-    def totals(self) -> tuple[int, int]:
-        """How many items are finished, and how many of them failed."""
-        rows = [(row[2], row[3]) for row in _MARK.iter_unpack(self.memory)]
-        return sum(row[0] for row in rows), sum(row[1] for row in rows)
-
-    def close(self) -> None:
-        self.memory.close()
 
 
 Common = tuple[tuple[Any, ...], dict[str, Any]]
@@ -175,6 +43,7 @@ class _Worker:
         self._results = os.open(order.file(layout.worker_results(order.worker)), flags, 0o600)
         self._picked: list[int] | None = bundle.meta.get("picked")
         """For a map of some of the items of an earlier one: which of those its own are."""
+        self._policy = policy.of_spec(order.place)
         self._granule: tuple[int, list[Any]] = (-1, [])
         self._finished = self._failed = 0
 
@@ -186,7 +55,9 @@ class _Worker:
         function = bundles.load_function(self._bundle)
         common: Common = self._bundle.load(self._bundle.meta["common"])
         marks = Marks(self._order.file(layout.MAP_MARKS))
-        while True:
+        if self._policy.retries:
+            function = retrying.again(function, self._policy, self._order.worker, marks)
+        while not self._stopped():
             pair = next(given, None)
             if pair is None:
                 taken = claims.take(self._order.worker, wanted, self._workers)
@@ -202,12 +73,15 @@ class _Worker:
 
     def _range(self, first: int, end: int, function: Any, common: Common, marks: Marks) -> None:
         # One loop with everything at hand: a microsecond here is a third of what an empty item costs.
-        monotonic, write, pack_mark, memory = time.monotonic, os.write, _MARK.pack_into, marks.memory
-        slot, results = self._order.worker * _MARK.size, self._results
+        monotonic, write, pack_mark, memory = time.monotonic, os.write, MARK.pack_into, marks.memory
+        slot, results = self._order.worker * MARK.size, self._results
         bound, kwargs = common
         getpid, me = os.getpid, os.getpid()
+        stopped = self._stopped if self._policy.on_error == policy.STOP else None
         told = monotonic()
         for index in range(first, end):
+            if stopped is not None and stopped():
+                return
             now = monotonic()
             pack_mark(memory, slot, index + 1, now, self._finished, self._failed)
             point("map.in-item")
@@ -232,10 +106,15 @@ class _Worker:
                 raise OSError(f"item {index}: there was no room for its result")
             self._finished += 1
             self._failed += data[0] & FAILURE
+            if stopped is not None and data[0] & FAILURE:
+                stop(self._order.folder)
             pack_mark(memory, slot, 0, 0.0, self._finished, self._failed)
             if now - told > _TELL_SECONDS:
                 told = now
                 self._notifier.send(b"P")
+
+    def _stopped(self) -> bool:
+        return self._policy.on_error == policy.STOP and is_stopped(self._order.folder)
 
     def _item(self, index: int) -> Any:
         """The arguments of an item; the granule it was pickled with is unpacked once."""

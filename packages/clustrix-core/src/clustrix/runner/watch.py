@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from clustrix.runner import call, layout, processes, setup
+from clustrix.runner import call, layout, policy, processes, setup
 from clustrix.runner.books import Books
 from clustrix.runner.frames import Buffer, pack
 from clustrix.runner.verdict import CANCEL, MEMORY, TIME, Verdict, verdict
@@ -250,7 +250,7 @@ class MapWatch(Watch):
         super().__init__(order, told, work)
         self._items: int = told["items"]
         self._most: int = told["workers"]
-        self._books = Books(order.folder, self._items)
+        self._books = Books(order.folder, self._items, policy.of_spec(order.place), self._memory_bytes)
         self._failed_starts = 0
         self._latest: Callable[[], Verdict] | None = None
 
@@ -266,6 +266,7 @@ class MapWatch(Watch):
                 child.worker, None if self._cancelled else lambda: found().record
             )
             self._failed_starts = 0 if brought_on else self._failed_starts + 1
+            self._memory_bytes = self._books.memory_bytes
         if self._cancelled or self._failed_starts >= _MOST_STARTS or self._has_result():
             return
         self._begin()
@@ -288,8 +289,8 @@ class MapWatch(Watch):
             self._commit_error(self._latest())
             return 1
         self._books.sync()
-        _, failed = self._books.marks.totals()
-        self._commit({"kind": MAP, "items": self._items, "failed": failed})
+        finished, failed = self._books.marks.totals()
+        self._commit({"kind": MAP, "items": self._items, "finished": finished, "failed": failed})
         return 1 if failed else 0
 
 

@@ -20,6 +20,7 @@ from clustrix.backends.local.runs import CallRun, Run
 from clustrix.backends.local.supervisor import Supervisor
 from clustrix.backends.values import JobSpec, Phase, Receipt, Status
 from clustrix.journal import Change, JobRecord, JobState, Journal, Outcome
+from clustrix.runner.policy import of_spec
 
 if TYPE_CHECKING:
     from clustrix.dispatcher.instance import Instance
@@ -229,8 +230,10 @@ class LocalBackend(PushingBackend):
         self._start(starts)
 
     def _new_run(self, record: JobRecord) -> Run:
-        make = MapRun if record.kind == "map" else CallRun
-        return make(record, self._capacity.need(record), self._place)
+        need = self._capacity.need(record)
+        if record.kind == "map":
+            return MapRun(record, need, self._place, of_spec(self._journal.spec(record.seq)))
+        return CallRun(record, need, self._place)
 
     def _start(self, starts: list[tuple[Run, int]]) -> None:
         changes = []

@@ -77,7 +77,7 @@ class Limits:
         tense = False
         watched = False
         for run in self._runs():
-            limit = run.record.memory_bytes
+            limit = run.memory_bytes
             if limit is None or run.settled:
                 continue
             for runner in list(run.runners.values()):

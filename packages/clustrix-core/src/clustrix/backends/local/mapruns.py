@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from clustrix.backends.committed import of_map
-from clustrix.backends.local.capacity import Need
+from clustrix.backends.local.capacity import Need, machine_bytes
 from clustrix.backends.local.runs import Run, Runner, Verdicts
 from clustrix.journal import JobRecord, Place
 from clustrix.runner.books import Books
+from clustrix.runner.policy import Policy
 
 
 class MapRun(Run):
     """A map: any number of workers, and the accounts of its items."""
 
-    def __init__(self, record: JobRecord, need: Need, place: Place) -> None:
+    def __init__(self, record: JobRecord, need: Need, place: Place, policy: Policy) -> None:
         super().__init__(record, need, place)
-        self.books = Books(self.folder, record.items)
+        self.books = Books(self.folder, record.items, policy, record.memory_bytes)
 
     def wanted(self) -> int:
         if self.settled or self.cancelled:
@@ -45,13 +46,15 @@ class MapRun(Run):
         if self.wanted():
             return self._again()
         self.books.sync()
-        _, failed = self.books.marks.totals()
-        return of_map(self.record, failed)
+        return of_map(self.record, *self.books.marks.totals())
 
     def _account(self, runner: Runner, status: int | None) -> None:
         cause = None if self.cancelled else lambda: self._verdict(runner, status).record
         brought_on = self.books.close_account(runner.worker, cause)
         self._starts = 0 if brought_on else self._starts + 1
+        if self.memory_bytes != self.books.memory_bytes:
+            self.memory_bytes = self.books.memory_bytes
+            self.need = Need(self.need.cores, min(self.memory_bytes or 0, machine_bytes()))
 
     def overdue(self) -> tuple[list[Runner], float]:
         """Workers whose item has taken too long, and how long (seconds) until the next may."""

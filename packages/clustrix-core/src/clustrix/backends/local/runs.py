@@ -55,6 +55,8 @@ class Run:
     def __init__(self, record: JobRecord, need: Need, place: Place) -> None:
         self.record = record
         self.need = need
+        self.memory_bytes = record.memory_bytes
+        """What one of its processes may have."""
         self.folder = os.path.join(place.live, record.id)
         self.runners: dict[int, Runner] = {}
         self.starting: set[int] = set()
@@ -129,7 +131,7 @@ class Run:
             CANCEL if self.cancelled else runner.doom,
             folder=self.folder,
             time_s=self.record.time_s,
-            memory_bytes=self.record.memory_bytes,
+            memory_bytes=self.memory_bytes,
             peak_bytes=runner.peak_bytes,
             rebooted=rebooted,
         )
