@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clustrix import attach, cluster, configure
 from clustrix.backends.local.capacity import machine_bytes, machine_cores
-from clustrix.config import current, parse_cores, parse_memory, parse_time
+from clustrix.config import get_config, parse_cores, parse_memory, parse_time
 from clustrix.errors import (
     ClustrixError,
     ConfigError,
@@ -285,7 +285,7 @@ def test_clock_times_mean_what_they_say(days: int, hours: int, minutes: int, sec
 
 @pytest.fixture
 def kept_settings() -> Any:
-    before = dict(current())
+    before = dict(get_config())
     yield before
     configure(**before)
 
@@ -295,14 +295,14 @@ def test_configure_takes_all_or_nothing(kept_settings: dict[str, Any]) -> None:
     for bad in ({"default_memory": "16 potatoes"}, {"default_coers": 3}, {"async_submit": 1}):
         with pytest.raises(ConfigError):
             configure(default_cores=3, default_time="01:00:00", **bad)
-        assert dict(current()) == kept_settings
+        assert dict(get_config()) == kept_settings
     configure(default_cores=3, default_memory="1GB", default_time="01:00:00")
-    assert current()["default_cores"] == 3
-    assert current()["default_memory"] == 2**30
-    assert current()["default_time"] == 3600
+    assert get_config()["default_cores"] == 3
+    assert get_config()["default_memory"] == 2**30
+    assert get_config()["default_time"] == 3600
     configure(default_memory=None)
-    assert current()["default_memory"] is None
-    assert current()["default_cores"] == 3
+    assert get_config()["default_memory"] is None
+    assert get_config()["default_cores"] == 3
 
 
 def test_unknown_setting_is_refused_with_the_nearest_name() -> None:
@@ -317,6 +317,6 @@ def test_unknown_setting_is_refused_with_the_nearest_name() -> None:
 
 
 def test_settings_cannot_be_changed_past_configure() -> None:
-    """What current() gives is read-only."""
+    """What get_config() gives is read-only."""
     with pytest.raises(TypeError):
-        current()["default_cores"] = 0  # type: ignore[index]
+        get_config()["default_cores"] = 0  # type: ignore[index]

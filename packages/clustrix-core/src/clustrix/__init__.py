@@ -8,7 +8,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from clustrix.attaching import attach
-    from clustrix.config import configure
+    from clustrix.config import configure, get_config, load_config
     from clustrix.decorator import ClusterFunction, cluster
     from clustrix.job import AsyncJobResult, JobStatus
     from clustrix.journal.records import JobState
@@ -25,6 +25,8 @@ __all__ = [
     "attach",
     "cluster",
     "configure",
+    "get_config",
+    "load_config",
 ]
 
 _HOMES = {
@@ -36,6 +38,8 @@ _HOMES = {
     "attach": "clustrix.attaching",
     "cluster": "clustrix.decorator",
     "configure": "clustrix.config",
+    "get_config": "clustrix.config",
+    "load_config": "clustrix.config",
 }
 
 

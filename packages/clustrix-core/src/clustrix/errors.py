@@ -5,6 +5,10 @@
     ClustrixError
     ├── ConfigError (also ValueError)         a setting or option that cannot be
     │   ├── UnknownOption (also TypeError)    a name that nobody declared
+    │   ├── UnknownProfile (also LookupError)  a profile that no file has
+    │   ├── ConfigFileError                   a configuration file that cannot be used
+    │   │   └── ConfigFileUnsafe              somebody else could have written it
+    │   ├── SecretUnavailable                 a password or token that cannot be had
     │   └── ResourcesUnavailable              local_strict: more than this machine has
     ├── BundleError (also TypeError)          the function or an argument cannot be sent
     ├── JournalError                          the state directory or the journal cannot be used
@@ -52,19 +56,24 @@ class ClustrixError(Exception):
 class ConfigError(ClustrixError, ValueError):
     """A setting or option with a value that cannot be.
 
-    ``field``, ``value``: what was given; ``allowed``: what may be given; ``example``: one that works.
+    ``field``, ``value``: what was given; ``allowed``: what may be given; ``example``: one that works; ``origin``: where it
+    was given, as ``clustrix.yml:3``; empty for a call.
     """
 
-    def __init__(self, field: str, value: Any, allowed: str, example: str = "") -> None:
-        super().__init__(field, value, allowed, example)
+    def __init__(self, field: str, value: Any, allowed: str, example: str = "", origin: str = "") -> None:
+        super().__init__(field, value, allowed, example, origin)
         self.field = field
         self.value = value
         self.allowed = allowed
         self.example = example
+        self.origin = origin
 
     def __str__(self) -> str:
         example = f" Example: {self.example}." if self.example else ""
-        return f"{self.field}={_shown(self.value)}: {self.allowed}.{example}"
+        return f"{self._place()}{self.field}={_shown(self.value)}: {self.allowed}.{example}"
+
+    def _place(self) -> str:
+        return f"{self.origin}: " if self.origin else ""
 
 
 def _shown(value: Any) -> str:
@@ -79,7 +88,45 @@ class UnknownOption(ConfigError, TypeError):
     """An option or setting of a name that nobody declared."""
 
     def __str__(self) -> str:
-        return f"unknown option {self.field!r}; {self.allowed}"
+        return f"{self._place()}unknown option {self.field!r}; {self.allowed}"
+
+
+class UnknownProfile(ConfigError, LookupError):
+    """A profile of a name that no file has.  ``value`` is the name, ``allowed`` says which are near, or which there are."""
+
+    def __str__(self) -> str:
+        return f"{self._place()}no profile {_shown(self.value)}; {self.allowed}"
+
+
+class ConfigFileError(ConfigError):
+    """A configuration file cannot be used.
+
+    ``path``: which; ``problem``: what is the matter; ``advice``: what to do; ``line``, ``column``: where, from 1 on, 0 for unknown.
+    """
+
+    def __init__(self, path: str, problem: str, advice: str = "", line: int = 0, column: int = 0) -> None:
+        super().__init__("file", path, problem)
+        self.args = (path, problem, advice, line, column)
+        self.path = path
+        self.problem = problem
+        self.advice = advice
+        self.line = line
+        self.column = column
+        self.origin = path + (f":{line}" if line else "") + (f":{column}" if line and column else "")
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.problem}." + (f" {self.advice}" if self.advice else "")
+
+
+class ConfigFileUnsafe(ConfigFileError):
+    """A configuration file that another user of this machine could have written; nothing of it is used."""
+
+
+class SecretUnavailable(ConfigError):
+    """A password or token cannot be had.  ``field``: its name; ``allowed``: what was tried, and what to do.  It never holds the secret."""
+
+    def __str__(self) -> str:
+        return f"{self._place()}{self.field}: {self.allowed}"
 
 
 class ResourcesUnavailable(ConfigError):

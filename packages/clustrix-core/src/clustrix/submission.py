@@ -16,7 +16,8 @@ from clustrix.attaching import attach
 from clustrix.backends.local.capacity import machine_bytes, machine_cores
 from clustrix.bundle import pack_call, pack_map
 from clustrix.bundle.packing import Reference
-from clustrix.config import current, format_bytes
+from clustrix.config import format_bytes
+from clustrix.config.notices import levels_to_the_caller
 from clustrix.errors import ClustrixError, ResourcesUnavailable
 from clustrix.job import AsyncJobResult
 from clustrix.journal import NewJob
@@ -37,11 +38,8 @@ class Subject(NamedTuple):
     function: Callable[..., Any]
     name: str
     reference: Reference | None
-    options: Mapping[str, Any]
-    """Field names to values, as the decorator and ``options()`` gave them."""
-
-    def setting(self, field: str) -> Any:
-        return self.options[field] if field in self.options else current()[field]
+    settings: Mapping[str, Any]
+    """What holds for it, its own options included."""
 
 
 def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]) -> AsyncJobResult[Any]:
@@ -52,7 +50,7 @@ def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]
     home = session()
     payload = pack_call(home.blobs, subject.function, subject.reference, args, kwargs)
     job = _new_job(home, subject, "call", payload, 1)
-    known = _write(home, job)
+    known = _write(home, job, subject)
     if known != job.id:
         return attach(known)
     handle: AsyncJobResult[Any] = AsyncJobResult(home, None, job.id, job.name, job.backend)
@@ -65,11 +63,11 @@ def submit_map(
 ) -> AsyncJobResult[Any]:
     """Make one job of many calls: ``function(*bound, *item, **common)``.  Raises as ``submit_call`` does."""
     home = session()
-    cores = min(subject.setting("default_cores"), machine_cores())
-    workers = max(1, machine_cores() // cores)
+    cores = min(subject.settings["default_cores"], machine_cores())
+    workers = max(1, min(machine_cores() // cores, subject.settings["max_parallel_jobs"] or machine_cores()))
     payload = pack_map(home.blobs, subject.function, subject.reference, bound, items, common, workers)
     job = _new_job(home, subject, "map", payload, len(items))
-    known = _write(home, job)
+    known = _write(home, job, subject)
     if known != job.id:
         return attach(known)
     handle: MapResult[Any] = MapResult(home, None, job.id, job.name, job.backend, len(items))
@@ -77,8 +75,8 @@ def submit_map(
     return handle
 
 
-def _write(home: Session, job: NewJob) -> str:
-    known = home.journal.submit(job, home.introduction())
+def _write(home: Session, job: NewJob, subject: Subject) -> str:
+    known = home.journal.submit(job, home.introduction(), subject.settings["environment_variables"])
     home.introduced = True
     return known
 
@@ -87,19 +85,25 @@ def _new_job(home: Session, subject: Subject, kind: str, payload: bytes, items: 
     cores, memory = _resources(subject)
     return NewJob(
         id=_new_id(),
-        name=subject.name,
+        name=subject.settings["name"] or subject.name,
         kind=kind,
         dispatcher=home.name,
-        backend=subject.setting("cluster_type"),
+        backend=subject.settings["cluster_type"],
         cores=cores,
         memory_bytes=memory,
-        time_s=subject.setting("default_time"),
+        time_s=subject.settings["default_time"],
         spec=_place_of_submission(),
         payload=payload,
         items=items,
         parent=os.environ.get(JOB_VARIABLE),
-        key=subject.options.get("key"),
+        key=subject.settings["key"],
+        tags=_tags(subject),
     )
+
+
+def _tags(subject: Subject) -> str:
+    tags = subject.settings["tags"]
+    return json.dumps(tags, separators=(",", ":")) if tags else ""
 
 
 def _place_of_submission() -> str:
@@ -128,8 +132,8 @@ def _place_of_submission() -> str:
 
 def _resources(subject: Subject) -> tuple[int, int | None]:
     """Cores and memory as asked for; a word if this machine has less."""
-    cores, memory = subject.setting("default_cores"), subject.setting("default_memory")
-    strict = subject.setting("local_strict")
+    cores, memory = subject.settings["default_cores"], subject.settings["default_memory"]
+    strict = subject.settings["local_strict"]
     if cores > 1:
         _compare("cores", cores, machine_cores(), str, strict)
     if memory is not None:
@@ -148,17 +152,8 @@ def _compare(field: str, asked: int, there: int, show: Callable[[int], str], str
         warnings.warn(
             f"{field}={show(asked)}: this machine has {show(there)}; the job runs with what there is "
             "(local_strict=True refuses it)",
-            stacklevel=_levels_to_the_caller(),
+            stacklevel=levels_to_the_caller(),
         )
-
-
-def _levels_to_the_caller() -> int:
-    """For ``warnings.warn`` in the calling function: the nearest frame that is not of this package."""
-    package, levels = os.path.dirname(__file__) + os.sep, 1
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
-        frame, levels = frame.f_back, levels + 1
-    return levels
 
 
 _id_lock = threading.Lock()

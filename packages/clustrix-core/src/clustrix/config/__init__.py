@@ -1,19 +1,29 @@
-"""Settings: what may be set, checked values, and what is set now.  The ground floor: imports only ``errors``."""
+"""Settings: what may be set, checked values, and what is set now.  Imports only ``errors``, and asks ``plugins`` for theirs."""
 
-from clustrix.config.fields import FIELDS, Field, checked, unknown
+from clustrix.config.fields import FIELDS, OPTIONS, Field
 from clustrix.config.quantities import CORES_HELP, format_bytes, parse_cores, parse_memory, parse_time
-from clustrix.config.settings import configure, current
+from clustrix.config.settings import (
+    Resolved,
+    configure,
+    get_config,
+    load_config,
+    merge_options,
+    resolve,
+)
 
 __all__ = [
     "CORES_HELP",
     "FIELDS",
+    "OPTIONS",
     "Field",
-    "checked",
+    "Resolved",
     "configure",
-    "current",
     "format_bytes",
+    "get_config",
+    "load_config",
+    "merge_options",
     "parse_cores",
     "parse_memory",
     "parse_time",
-    "unknown",
+    "resolve",
 ]

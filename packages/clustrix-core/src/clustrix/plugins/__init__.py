@@ -11,3 +11,8 @@ if TYPE_CHECKING:
 def fields() -> tuple[Field, ...]:
     """The fields that installed plugins have declared."""
     return ()
+
+
+def backend_names() -> tuple[str, ...]:
+    """The names that ``cluster_type`` may have."""
+    return ("local",)
