@@ -3,7 +3,6 @@
 from clustrix.config.fields import FIELDS, OPTIONS, Field
 from clustrix.config.quantities import CORES_HELP, format_bytes, parse_cores, parse_memory, parse_time
 from clustrix.config.settings import (
-    Resolved,
     configure,
     get_config,
     load_config,
@@ -16,7 +15,6 @@ __all__ = [
     "FIELDS",
     "OPTIONS",
     "Field",
-    "Resolved",
     "configure",
     "format_bytes",
     "get_config",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from clustrix.config import history, kinds
+from clustrix.config import kinds
 from clustrix.config.kinds import Hidden, Kind, Secret, kind_of
 from clustrix.errors import ConfigError, UnknownOption
 from clustrix.plugins import backend_names
@@ -72,6 +72,8 @@ def literal(value: Any) -> str:
 
 
 def _missing_backend(name: str) -> str:
+    from clustrix.config import history
+
     package = history.package_of_backend(name)
     return f"it comes with another package: {package}" if package else ""
 
@@ -241,6 +243,8 @@ def _plugin_option(name: str) -> Field | None:
 
 def unknown(name: str, value: Any, known: Iterable[str], origin: str = "") -> UnknownOption:
     """The error for a name that nobody declared."""
+    from clustrix.config import history
+
     return UnknownOption(
         name, Hidden("not looked at"), history.advice(name) or nearest(name, known), "", origin
     )
