@@ -8,7 +8,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from clustrix.attaching import attach
-    from clustrix.config import configure, get_config, load_config
+    from clustrix.config import configure, get_config, load_config, save_config
     from clustrix.decorator import ClusterFunction, cluster
     from clustrix.job import AsyncJobResult, JobStatus
     from clustrix.journal.records import JobState
@@ -27,6 +27,7 @@ __all__ = [
     "configure",
     "get_config",
     "load_config",
+    "save_config",
 ]
 
 _HOMES = {
@@ -40,6 +41,7 @@ _HOMES = {
     "configure": "clustrix.config",
     "get_config": "clustrix.config",
     "load_config": "clustrix.config",
+    "save_config": "clustrix.config",
 }
 
 

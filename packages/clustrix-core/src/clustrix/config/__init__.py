@@ -8,6 +8,9 @@ from clustrix.config.settings import (
     load_config,
     merge_options,
     resolve,
+    save_config,
+    secret,
+    stack_options,
 )
 
 __all__ = [
@@ -24,4 +27,7 @@ __all__ = [
     "parse_memory",
     "parse_time",
     "resolve",
+    "save_config",
+    "secret",
+    "stack_options",
 ]

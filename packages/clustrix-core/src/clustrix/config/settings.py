@@ -40,6 +40,27 @@ def load_config(path: str | os.PathLike[str]) -> None:
     _process().load(os.fspath(path))
 
 
+def save_config(path: str | os.PathLike[str]) -> None:
+    """Write what was set by ``configure()`` and ``load_config()`` into a YAML or JSON file, over what it has of the same names.
+
+    Comments and order of a YAML file stay.  Secrets are never written.  Raises ConfigFileError, also for a file that cannot be
+    edited like that.
+    """
+    from clustrix.config.editing import save
+
+    save(_process(), os.fspath(path))
+
+
+def secret(name: str, profile: str | None = None) -> str:
+    """A password or token, for the profile that holds or the one that is named.  Call it as late as you can, and keep it nowhere.
+
+    Raises SecretUnavailable if it cannot be had, with what was tried; UnknownOption for a name that is no secret.
+    """
+    from clustrix.config.secrets import reveal
+
+    return reveal(_process(), name, profile)
+
+
 def resolve(options: Mapping[str, Any]) -> Resolved:
     """What holds for a function with these options, as ``merge_options`` gave them."""
     return _process().resolve(options)

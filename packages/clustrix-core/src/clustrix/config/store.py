@@ -32,7 +32,7 @@ _OPTION_DEFAULTS = {
 class Resolved(Mapping[str, Any]):
     """All settings as they hold for somebody; read-only.  A secret stands in it as an object that does not show it."""
 
-    __slots__ = ("_known", "_origins", "_values", "profile")
+    __slots__ = ("_known", "_values", "origins", "profile")
 
     def __init__(
         self,
@@ -42,19 +42,20 @@ class Resolved(Mapping[str, Any]):
         known: Known,
     ) -> None:
         self._values = values
-        self._origins = origins
+        self.origins = origins
         self._known = known
         self.profile = profile
         """The profile that holds, or None."""
 
     def __getitem__(self, name: str) -> Any:
         try:
-            return self._values[name]
+            found = self._values[name]
         except KeyError:
             field = self._known.find(name)
             if field is None:
                 raise
-            return field.default
+            found = field.default
+        return dict(found) if type(found) is dict else found
 
     def __iter__(self) -> Iterator[str]:
         yield from self._values
@@ -65,7 +66,7 @@ class Resolved(Mapping[str, Any]):
 
     def origin(self, name: str) -> Origin:
         """Where the value comes from.  Raises KeyError for a name that is no setting."""
-        found = self._origins().get(name)
+        found = self.origins().get(name)
         if found is None and name not in self:
             raise KeyError(name)
         return found or Origin(origins.DEFAULT)
@@ -192,8 +193,12 @@ class Settings:
             self.known,
         )
 
-    def current(self) -> Resolved:
-        """What holds for a function without options of its own.  Raises as ``resolve`` does."""
+    def current(self, profile: str | None = None) -> Resolved:
+        """What holds for a function without options but this profile.  Raises as ``resolve`` does."""
+        if profile is not None:
+            found = self.resolve({"profile": profile})
+            values = {name: found[name] for name in found if name not in _OPTION_DEFAULTS}
+            return Resolved(values, found.origins, profile, self.known)
         snapshot = self._fresh()
         return Resolved(snapshot.bare, lambda: _origins(snapshot.values, {}), snapshot.profile, self.known)
 
