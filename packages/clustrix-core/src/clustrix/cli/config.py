@@ -83,12 +83,14 @@ def set_(name: str, value: str, project: bool, profile: str | None) -> None:
     from clustrix.config.store import process
 
     field = FIELDS["profile"] if name == "profile" and profile is None else _field(name)
-    checked = None if field.secret else field.check(name, field.kind.read(value))
+    given = None if field.secret else field.kind.read(value)
+    checked = field.check(name, given)
+    if name == "profile" and checked is not None:
+        process.current(checked)  # which raises UnknownProfile
     path = _project_path() if project else _user_path()
-    set_value(process, path, name, checked, profile or "")
-    click.echo(
-        f"{path}: {name} is {_as_text(field.show(checked))}" + (f", in profile {profile}" if profile else "")
-    )
+    set_value(process, path, name, given, profile or "")
+    where = f", in profile {profile}" if profile else ""
+    click.echo(f"{path}: {name} is {_as_text(field.show(checked))}{where}")
 
 
 @config.command()

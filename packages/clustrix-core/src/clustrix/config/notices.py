@@ -13,7 +13,7 @@ def warn_once(text: str) -> None:
     """A warning, unless this process has given it already."""
     if text not in _said:
         _said.add(text)
-        warnings.warn(text, stacklevel=1 + levels_to_the_caller())
+        warnings.warn(text, stacklevel=levels_to_the_caller())
 
 
 def levels_to_the_caller() -> int:

@@ -71,7 +71,9 @@ def parse(path: str, text: str) -> Node | None:
         raise ConfigFileError(
             path, "no valid YAML: it has a character that is not allowed", "", line
         ) from None
-    except ValueError as error:  # the scanner's own, as for the escape \UFFFFFFFF
+    except ConfigFileError:
+        raise
+    except (ValueError, OverflowError) as error:  # the scanner's own, as for the escape \UFFFFFFFF
         raise ConfigFileError(path, f"no valid YAML: {error}") from None
 
 
