@@ -6,6 +6,7 @@ import ast
 import inspect
 import json
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,9 @@ def test_unknown_option_names_the_nearest() -> None:
         configure(password="hunter2")  # noqa: S106 -- not one of anything
     assert 'pip install "clustrix[ssh]"' in str(caught.value)
     assert "hunter2" not in f"{caught.value} {caught.value.args}"
+
+
+def test_page_of_the_documentation_is_fresh() -> None:
+    """docs/reference/fields.md is what the declarations say: `hatch run docs:fields` writes it."""
+    found = runpy.run_path(str(ROOT / "docs/fields.py"))
+    assert found["PAGE"].read_text(encoding="utf-8") == found["page"]()

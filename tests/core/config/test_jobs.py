@@ -14,7 +14,6 @@ import pytest
 
 from clustrix import cluster
 from clustrix.errors import UnknownProfile
-from tests.core.support import run_script
 
 pytestmark = pytest.mark.usefixtures("state")
 
@@ -78,41 +77,6 @@ def test_max_parallel_jobs_bounds_the_workers_of_a_map(state: Path, monkeypatch:
         meta, _ = unpack(row(state, job.id, "payload"))
         assert meta["workers"] <= workers
         job.result(timeout=30)
-
-
-PROFILES = """
-profiles:
-  small: {default_cores: 1, environment_variables: {WHICH: small}}
-  large: {default_cores: 2, environment_variables: {WHICH: large}}
-"""
-
-
-def test_pain_57_several_named_clusters_in_one_script(tmp_path: Path, state: Path) -> None:
-    """Fields of form and settings disagree (see test_fields.py), one cluster at a time: two profiles side by side."""
-    (tmp_path / "clustrix.yml").write_text(PROFILES)
-    script = """
-import os
-from concurrent.futures import as_completed
-from clustrix import cluster, configure
-
-@cluster(profile="small")
-def here(x): return os.environ.get("WHICH"), x
-@cluster(profile="large")
-def there(x): return os.environ.get("WHICH"), x
-@cluster
-def anywhere(x): return os.environ.get("WHICH"), x
-
-jobs = [f.submit(n) for n in range(4) for f in (here, there, anywhere)]
-print([job.result()[0] for job in jobs[:6]])
-configure(profile="large")
-print(anywhere(0)[0], here(0)[0], here.options(profile="large")(0)[0], there.options(profile=None)(0)[0])
-print([job.id for job in jobs[:2]])
-"""
-    run = run_script(script, folder=tmp_path)
-    lines = run.stdout.splitlines()
-    assert lines[0] == "['small', 'large', None, 'small', 'large', None]", run.stderr
-    assert lines[1] == "large small large None"
-    assert [row(state, job, "cores") for job in eval(lines[2])] == [1, 2]  # noqa: S307 -- our own output
 
 
 def test_unknown_profile_is_told_at_submission() -> None:

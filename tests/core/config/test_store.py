@@ -319,8 +319,8 @@ def test_load_adds_a_file_to_what_was_configured(world: World) -> None:
     assert (current["default_cores"], current["default_memory"], current.profile) == (9, 2**31, "far")
     assert str(current.origin("default_cores")) == f"loaded file {more}:1"
     assert found.resolve({"profile": "hpc"})["default_time"] == 5
-    found.configure({"default_cores": 10})
-    assert found.current()["default_cores"] == 10
+    found.configure({"default_cores": 10, "default_memory": "3GB"})
+    assert (found.current()["default_cores"], found.current()["default_memory"]) == (10, 3 * 2**30)
 
 
 # -- all or nothing

@@ -96,11 +96,17 @@ class _Snapshot(NamedTuple):
 class _Look(NamedTuple):
     """What was found, and where and when."""
 
-    snapshot: _Snapshot
+    snapshot: _Snapshot | None
+    """None: something has been configured since."""
+    layers: list[Layer]
     watch: Any
     folder: str | None
     environ: dict[Any, Any]
     at_s: float
+
+    def holds(self, folder: str | None, environ: Mapping[Any, Any], now: float) -> bool:
+        """Whether there is no need to look again."""
+        return now - self.at_s < _FRESH_SECONDS and folder == self.folder and environ == self.environ
 
 
 class Settings:
@@ -160,7 +166,8 @@ class Settings:
                 layer.profile or before.profile,
                 _merged(before.profiles, layer.profiles),
             )
-            self._latest = None
+            if self._latest is not None:
+                self._latest = self._latest._replace(snapshot=None)
 
     @property
     def explicit(self) -> Layer:
@@ -214,29 +221,24 @@ class Settings:
             folder: str | None = os.getcwd()
         except FileNotFoundError:
             folder = None
-        if (
-            latest is not None
-            and now - latest.at_s < _FRESH_SECONDS
-            and folder == latest.folder
-            and environ == latest.environ
-        ):
+        if latest is not None and latest.snapshot is not None and latest.holds(folder, environ, now):
             return latest.snapshot
         return self._look(folder, dict(environ), now)
 
     def _look(self, folder: str | None, environ: dict[Any, Any], now: float) -> _Snapshot:
         from clustrix.config import sources
 
+        notes: list[str] = []
         with self._lock:
             latest = self._latest
-            watch = sources.signature(folder, self._environ, self._user_file)
-            notes: list[str] = []
-            if latest is not None and watch == latest.watch:
-                snapshot = latest.snapshot
-            else:
-                found = sources.layers(watch, self.known)
-                notes += [note for layer in found for note in layer.notes]
-                snapshot = _stack([*found, self._explicit])
-            self._latest = _Look(snapshot, watch, folder, environ, now)
+            if latest is None or not latest.holds(folder, environ, now):
+                watch = sources.signature(folder, self._environ, self._user_file)
+                if latest is None or watch != latest.watch:
+                    found = sources.layers(watch, self.known)
+                    notes = [note for layer in found for note in layer.notes]
+                    latest = _Look(None, found, watch, folder, environ, now)
+            snapshot = latest.snapshot or _stack([*latest.layers, self._explicit])
+            self._latest = latest._replace(snapshot=snapshot, folder=folder, environ=environ, at_s=now)
         _say(notes)
         return snapshot
 
@@ -266,7 +268,12 @@ def _stack(layers: list[Layer]) -> _Snapshot:
             own = _values_of(profiles, chosen.value, chosen.origin.place)
             in_file = chosen.origin.layer in (origins.USER, origins.PROJECT, origins.LOADED)
             # What a file says outside of its profiles holds for all of them; a call or a variable is said beside the choice.
-            values |= {**layer.values, **own} if in_file else {**own, **layer.values}
+            called = {
+                name: value
+                for name, value in layer.values.items()
+                if not in_file or value.origin.layer == origins.CONFIGURE
+            }
+            values |= {**layer.values, **own, **called}
         else:
             values |= layer.values
     bare = {name: value.value for name, value in values.items()}
