@@ -105,6 +105,15 @@ def test_error_is_one_block_with_the_next_step(world: World) -> None:
     assert "no profile 'none-such'" in clustrix("config", "set", "profile", "none-such", code=1)
 
 
+def test_toml_is_not_edited(world: World) -> None:
+    """The line to write is told."""
+    text = "[tool.clustrix]\ndefault_time = 5\n"
+    path = world.write_project(text, "pyproject.toml")
+    said = clustrix("config", "set", "default_cores", "4", "--project", code=1)
+    assert f"{path}: only YAML files are edited. Write this into it yourself: default_cores = 4" in said
+    assert path.read_text() == text
+
+
 def test_secrets_without_a_plugin_that_has_one() -> None:
     """The list is empty, and says so; other names are refused."""
     assert clustrix("config", "secret", "list") == "no installed package has a secret\n"

@@ -209,13 +209,23 @@ def test_empty_files_say_nothing(world: World) -> None:
         ("async_submit: 'true'", True),
         ("default_cores: '4'", 4),
         ("environment_variables: {A: 1, B: no, C: on}", {"A": "1", "B": "no", "C": "on"}),
-        ("environment_variables:\n  A: 0o17", {"A": "0o17"}),
+        ("environment_variables:\n  A: 0o17\n  B: 022\n  C: +5", {"A": "0o17", "B": "022", "C": "+5"}),
+        ("default_cores: +4", 4),
     ],
 )
 def test_plain_words_mean_what_they_look_like(world: World, text: str, value: Any) -> None:
     """No clock becomes a number to the base of 60, and "no" is not false where a text is meant."""
     world.write_project(text)
     assert world.settings().current()[text.partition(":")[0]] == value
+
+
+@pytest.mark.parametrize("text", ["A: 3.10", "A: true", "A: [x]", "A:", "A B: x", "A=: x"])
+def test_variable_that_would_change_on_the_way_is_refused(world: World, text: str) -> None:
+    """3.10 is not 3.1; its value is not shown."""
+    world.write_project(f"environment_variables:\n  {text}\n  SECRET: hunter2\n")
+    with pytest.raises(ConfigError, match=r"clustrix\.yml:1: environment_variables") as caught:
+        world.settings().current()
+    assert "hunter2" not in f"{caught.value} {caught.value.args}"
 
 
 def test_bad_yaml_is_told_with_line_and_column(world: World) -> None:

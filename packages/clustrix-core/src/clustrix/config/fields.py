@@ -153,7 +153,7 @@ _CORE = (
     ),
     Field(
         "key",
-        kinds.text(),
+        kinds.text(lines=True),
         None,
         "Names one piece of work: while a job with this key is under way or has succeeded, a further submission "
         "with it is that job, not a second one.",

@@ -32,6 +32,7 @@ _GONE = {
     "api_key": "leave it out; nothing had read it",
     "local_work_dir": "leave it out; a local job runs in the folder of its submitter",
     "local_cache_dir": "set XDG_STATE_HOME in the environment, to have jobs and results elsewhere",
+    "config_dir": "set XDG_CONFIG_HOME in the environment",
     "use_two_venv": "leave it out; a job has one environment",
     "venv_info": "leave it out; it was no setting",
     "k8s_remote": "leave it out",

@@ -116,26 +116,23 @@ def count(least: int, most: int, what: str) -> Kind:
     return Kind(what, check, _or_none(_read_number))
 
 
-def text(longest: int = _LONGEST_TEXT, what: str = "text") -> Kind:
-    """A text of one line, or None."""
+def text(longest: int = _LONGEST_TEXT, what: str = "text", lines: bool = False) -> Kind:
+    """A text, or None; of one line without control characters, unless it may have ``lines``."""
 
     def check(field: str, value: Any) -> str | None:
-        if value is not None and not _is_text(value, longest):
-            raise ConfigError(field, value, f"must be a text of 1 to {longest} characters, or None")
+        if value is not None and not _is_text(value, longest, lines):
+            one_line = "" if lines else " on one line"
+            raise ConfigError(field, value, f"must be a text of 1 to {longest} characters{one_line}, or None")
         return None if value is None else str(value)
 
     return Kind(what, check, _or_none(str))
 
 
-def _is_text(value: Any, longest: int) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= longest and _is_line(value)
-
-
-def _is_line(value: str) -> bool:
-    """No control characters, and no halves of characters, which cannot be stored."""
-    return not any(
-        character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in value
-    )
+def _is_text(value: Any, longest: int, lines: bool = False) -> bool:
+    if not isinstance(value, str) or not 0 < len(value) <= longest:
+        return False
+    # Halves of characters cannot be stored anywhere.
+    return not re.search(r"[\ud800-\udfff]" if lines else r"[\0-\x1f\x7f\ud800-\udfff]", value)
 
 
 def choice(names: Callable[[], Sequence[str]], missing: Callable[[str], str]) -> Kind:
@@ -185,7 +182,7 @@ def _variables(field: str, value: Any) -> dict[str, str]:
             )
         number = isinstance(entry, int) and not isinstance(entry, bool)
         written = str(entry) if number and abs(entry) < 10**18 else entry
-        if not isinstance(written, str) or re.search("[\0\ud800-\udfff]", written):
+        if not isinstance(written, str) or re.search(r"[\0\ud800-\udfff]", written):
             # The others may be secrets: the message holds the kind of this one only.
             raise ConfigError(f"{field}[{name!r}]", kind_of(entry), "must be a text or a whole number")
         found[name] = written
@@ -194,14 +191,11 @@ def _variables(field: str, value: Any) -> dict[str, str]:
 
 def _read_variables(given: str) -> Any:
     if given.lstrip().startswith("{"):
-        found = _read_json(given)
-        return found if isinstance(found, dict) else {}
+        return _read_json(given)
     pairs = [part.partition("=") for part in given.split(",") if part.strip()]
-    return (
-        {name.strip(): entry for name, _, entry in pairs}
-        if all(equals for _, equals, _ in pairs)
-        else Hidden("a text")
-    )
+    if not all(equals for _, equals, _ in pairs):
+        return given
+    return {name.strip(): entry for name, _, entry in pairs}
 
 
 def kind_of(value: Any) -> Hidden:

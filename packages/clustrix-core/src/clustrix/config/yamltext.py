@@ -145,8 +145,9 @@ def _scalar(text: str) -> Any:
         return None
     if text in _BOOLEANS:
         return _BOOLEANS[text]
-    if re.fullmatch(r"[-+]?[0-9]{1,18}", text):
+    # What a number would lose stays a text: the zero of 022, the plus of +5.
+    if re.fullmatch(r"-?(?:0|[1-9][0-9]{0,17})", text):
         return int(text)
-    if re.fullmatch(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", text):
+    if re.fullmatch(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)", text):
         return float(text)
     return text
