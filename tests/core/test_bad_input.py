@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from clustrix import attach, cluster, configure
 from clustrix.backends.local.capacity import machine_bytes, machine_cores
 from clustrix.config import get_config, parse_cores, parse_memory, parse_time
+from clustrix.config.quantities import format_time
 from clustrix.errors import (
     ClustrixError,
     ConfigError,
@@ -236,6 +237,13 @@ def test_memory_is_read_as_batch_systems_read_it(text: Any, size: int | None) ->
 def test_time_is_read_in_each_usual_form(text: Any, seconds: float | None) -> None:
     """Clock, days and clock, number and unit, seconds."""
     assert parse_time("time", text) == seconds
+
+
+@given(seconds=st.floats(0.01, 1e8) | st.integers(1, 10**8).map(float))
+def test_time_that_is_shown_can_be_read(seconds: float) -> None:
+    """Whole seconds exactly, others to six digits."""
+    assert parse_time("time", format_time(seconds)) == pytest.approx(seconds, rel=1e-5)
+    assert seconds != int(seconds) or parse_time("time", format_time(seconds)) == seconds
 
 
 @settings(max_examples=500, deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -40,6 +41,10 @@ def test_values_are_set_and_shown_with_their_origin(world: World) -> None:
     assert clustrix("config", "get", "default_memory", "--profile", "hpc") == f"{16 << 30}\n"
     lines = [line.split(maxsplit=2) for line in clustrix("config", "show", "--origin").splitlines()]
     assert ["default_cores", "2", f"user file {world.user}:1"] in [[*map(str.strip, line)] for line in lines]
+    assert ["default_memory", "4.0 GiB", f"project file {path}:1"] in [
+        [*map(str.strip, re.split("  +", line, maxsplit=2))]
+        for line in clustrix("config", "show", "--origin").splitlines()
+    ]
     clustrix("config", "set", "profile", "hpc", "--project")
     assert clustrix("config", "show").startswith("profile hpc\n")
     assert clustrix("config", "profiles") == f"* hpc  ({path})\n"

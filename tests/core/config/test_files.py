@@ -320,9 +320,10 @@ def test_bytes_that_are_no_text_are_told_with_their_line(world: World) -> None:
         files.read(str(path))
 
 
-def test_folder_in_the_place_of_a_file_is_told(world: World) -> None:
-    """As an error of configuration, not of the operating system."""
-    (world.project / "clustrix.yml").mkdir()
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink(path, path)])
+def test_what_is_no_file_is_told(world: World, make: Any) -> None:
+    """A folder, a pipe (which is not waited for), a link to itself: as an error of configuration, not of the operating system."""
+    make(world.project / "clustrix.yml")
     with pytest.raises(ConfigFileError, match="cannot be read"):
         world.settings().current()
 

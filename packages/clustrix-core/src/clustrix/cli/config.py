@@ -51,7 +51,7 @@ def show(origin: bool, as_json: bool, profile: str | None) -> None:
     for name in resolved:
         where = resolved.origin(name)
         style = "dim" if where.layer == "default" else ""
-        row = (name, _as_text(resolved.shown(name)), *([str(where)] if origin else []))
+        row = (name, _for_people(_field(name), resolved[name]), *([str(where)] if origin else []))
         table.add_row(*(Text(cell, style=style) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
     if resolved.profile is not None:
@@ -90,7 +90,7 @@ def set_(name: str, value: str, project: bool, profile: str | None) -> None:
     path = _project_path() if project else _user_path()
     set_value(process, path, name, given, profile or "")
     where = f", in profile {profile}" if profile else ""
-    click.echo(f"{path}: {name} is {_as_text(field.show(checked))}{where}")
+    click.echo(f"{path}: {name} is {_for_people(field, checked)}{where}")
 
 
 @config.command()
@@ -211,6 +211,11 @@ def _project_path() -> str:
     from clustrix.config.files import PROJECT_NAMES, project_file
 
     return project_file(os.getcwd()) or os.path.join(os.getcwd(), PROJECT_NAMES[0])
+
+
+def _for_people(field: Field, value: Any) -> str:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return field.kind.say(value) if number else _as_text(field.show(value))
 
 
 def _as_text(value: Any) -> str:

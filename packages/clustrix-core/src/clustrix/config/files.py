@@ -88,6 +88,8 @@ def read(path: str, trusted: bool = False) -> Content:
     Raises ConfigFileError with line and column, ConfigFileUnsafe if another user could have written it and it is not ``trusted``.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe would mean to wait for its writer
+            raise ConfigFileError(path, "it cannot be read (it is no regular file)")
         with open(path, "rb") as file:
             if not trusted:
                 refuse_foreign(path, os.fstat(file.fileno()))

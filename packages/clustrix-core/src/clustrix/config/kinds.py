@@ -10,7 +10,14 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from clustrix.config.quantities import CORES_HELP, parse_cores, parse_memory, parse_time
+from clustrix.config.quantities import (
+    CORES_HELP,
+    format_bytes,
+    format_time,
+    parse_cores,
+    parse_memory,
+    parse_time,
+)
 from clustrix.errors import ConfigError
 
 _LONGEST_TEXT = 500
@@ -31,6 +38,8 @@ class Kind(NamedTuple):
     """From text to what ``check`` takes.  It raises nothing: what it cannot read it gives back, for ``check`` to refuse."""
     show: Callable[[Any], Any] = lambda value: value
     """The value as anybody may see it."""
+    say: Callable[[Any], str] = str
+    """A checked number as people read it; asked only where it is not None."""
 
 
 class Hidden:
@@ -99,8 +108,8 @@ def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 CORES = Kind("cores", parse_cores, _read_number)
-MEMORY = Kind("memory", parse_memory, _or_none(_read_number))
-TIME = Kind("time", parse_time, _or_none(_read_number))
+MEMORY = Kind("memory", parse_memory, _or_none(_read_number), say=format_bytes)
+TIME = Kind("time", parse_time, _or_none(_read_number), say=format_time)
 
 
 def count(least: int, most: int, what: str) -> Kind:

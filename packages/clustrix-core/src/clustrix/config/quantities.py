@@ -103,3 +103,12 @@ def format_bytes(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
+
+
+def format_time(seconds: float) -> str:
+    """As people read it, and ``parse_time`` too: "2:30:00", "1-12:00:00", "0.5 s"."""
+    if seconds != int(seconds):
+        return f"{seconds:.6f}".rstrip("0").rstrip(".") + " s"
+    days, rest = divmod(int(seconds), 86400)
+    clock = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{days}-{clock}" if days else clock
