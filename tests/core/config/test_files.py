@@ -43,11 +43,15 @@ def test_nearest_project_file_holds(world: World, monkeypatch: pytest.MonkeyPatc
     assert (found["default_cores"], found["default_time"]) == (1, 5.0)
 
 
-def test_search_ends_at_the_home_directory(world: World) -> None:
-    """What lies above it is somebody else's."""
+def test_search_ends_at_the_home_directory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies above it is somebody else's; also if its name is that of a link."""
     (world.home.parent / "clustrix.yml").write_text("default_cores: 2\n")
     assert files.project_file(str(world.project)) is None
     assert files.project_file("/") is None
+    link = world.home.parent / "link"
+    link.symlink_to(world.home)
+    monkeypatch.setenv("HOME", str(link))
+    assert files.project_file(str(world.project)) is None
 
 
 def test_search_enters_no_folder_that_all_may_write(world: World, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def project_file(folder: str) -> str | None:
 
     In one folder, ``clustrix.yml`` goes before ``pyproject.toml``, which counts if it has a table ``[tool.clustrix]``.
     """
-    home = os.path.expanduser("~")
+    home = os.path.realpath(os.path.expanduser("~"))  # as the working directory is told
     first = folder
     while os.path.dirname(folder) != folder and (folder == first or not _for_all(folder)):
         for name in PROJECT_NAMES:
