@@ -25,6 +25,7 @@ from tests.bench.state import fresh_state
 
 BENCHES = {
     "imports": "imports",
+    "settings": "settings",
     "submit": "submissions",
     "submit_waiting": "submissions",
     "submit_history": "submissions",
@@ -78,7 +79,7 @@ def _run(name: str) -> list[Row] | None:
         into = Path(folder, "rows.json")
         command = [sys.executable, "-m", "tests.bench", name, "--into", str(into)]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CLUSTRIX_")}
-        environment["XDG_STATE_HOME"] = str(home)
+        environment["XDG_STATE_HOME"] = environment["XDG_CONFIG_HOME"] = str(home)
         try:
             run = subprocess.run(
                 command, env=environment, stdout=sys.stderr, check=False, timeout=_LONGEST_SECONDS

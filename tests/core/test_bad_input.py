@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from clustrix import attach, cluster, configure
 from clustrix.backends.local.capacity import machine_bytes, machine_cores
-from clustrix.config import current, parse_cores, parse_memory, parse_time
+from clustrix.config import get_config, parse_cores, parse_memory, parse_time
+from clustrix.config.quantities import format_time
 from clustrix.errors import (
     ClustrixError,
     ConfigError,
@@ -240,6 +241,13 @@ def test_time_is_read_in_each_usual_form(text: Any, seconds: float | None) -> No
     assert parse_time("time", text) == seconds
 
 
+@given(seconds=st.floats(0.01, 1e8) | st.integers(1, 10**8).map(float))
+def test_time_that_is_shown_can_be_read(seconds: float) -> None:
+    """Whole seconds exactly, others to six digits."""
+    assert parse_time("time", format_time(seconds)) == pytest.approx(seconds, rel=1e-5)
+    assert seconds != int(seconds) or parse_time("time", format_time(seconds)) == seconds
+
+
 @settings(max_examples=500, deadline=None)
 @given(value=anything)
 def test_amounts_are_a_number_or_a_config_error(value: Any) -> None:
@@ -287,7 +295,7 @@ def test_clock_times_mean_what_they_say(days: int, hours: int, minutes: int, sec
 
 @pytest.fixture
 def kept_settings() -> Any:
-    before = dict(current())
+    before = dict(get_config())
     yield before
     configure(**before)
 
@@ -297,14 +305,14 @@ def test_configure_takes_all_or_nothing(kept_settings: dict[str, Any]) -> None:
     for bad in ({"default_memory": "16 potatoes"}, {"default_coers": 3}, {"async_submit": 1}):
         with pytest.raises(ConfigError):
             configure(default_cores=3, default_time="01:00:00", **bad)
-        assert dict(current()) == kept_settings
+        assert dict(get_config()) == kept_settings
     configure(default_cores=3, default_memory="1GB", default_time="01:00:00")
-    assert current()["default_cores"] == 3
-    assert current()["default_memory"] == 2**30
-    assert current()["default_time"] == 3600
+    assert get_config()["default_cores"] == 3
+    assert get_config()["default_memory"] == 2**30
+    assert get_config()["default_time"] == 3600
     configure(default_memory=None)
-    assert current()["default_memory"] is None
-    assert current()["default_cores"] == 3
+    assert get_config()["default_memory"] is None
+    assert get_config()["default_cores"] == 3
 
 
 def test_unknown_setting_is_refused_with_the_nearest_name() -> None:
@@ -319,6 +327,6 @@ def test_unknown_setting_is_refused_with_the_nearest_name() -> None:
 
 
 def test_settings_cannot_be_changed_past_configure() -> None:
-    """What current() gives is read-only."""
+    """What get_config() gives is read-only."""
     with pytest.raises(TypeError):
-        current()["default_cores"] = 0  # type: ignore[index]
+        get_config()["default_cores"] = 0  # type: ignore[index]

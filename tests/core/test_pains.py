@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from clustrix import JobState, attach, cluster
+from clustrix import JobState, attach, cluster, configure, get_config
+from clustrix.config import FIELDS
 from clustrix.errors import (
     BundleError,
     JobCrashed,
@@ -258,3 +259,43 @@ def test_pain_24_a_thread_per_core(monkeypatch: pytest.MonkeyPatch) -> None:
     found = cluster(cores=1)(lambda: dict(os.environ))()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
         assert found[name] == "1"
+
+
+def test_pain_57_form_and_settings_disagree() -> None:
+    """Fields of form and settings disagree: every field's example and default pass configure()."""
+    for field in FIELDS.values():
+        give = configure if field.setting else cluster
+        kept = {field.name: get_config()[field.name]} if field.setting else {}
+        try:
+            for value in (field.example, field.default):
+                give(**{field.name: value})
+        finally:
+            configure(**kept)
+
+
+PROFILES = """
+profiles:
+  small: {default_cores: 1, environment_variables: {WHICH: small}}
+  large: {default_cores: 2, environment_variables: {WHICH: large}}
+"""
+
+
+def test_pain_57_several_named_clusters(tmp_path: Path) -> None:
+    """Several named clusters: two profiles side by side in one script do not disturb each other."""
+    (tmp_path / "clustrix.yml").write_text(PROFILES)
+    script = """
+import os
+from clustrix import cluster, configure
+
+def which(): return os.environ.get("WHICH"), os.environ["OMP_NUM_THREADS"]
+small, large, plain = cluster(profile="small")(which), cluster(profile="large")(which), cluster(which)
+jobs = [f.submit() for n in range(3) for f in (small, large, plain)]
+print({job.result() for job in jobs[::3]}, {job.result() for job in jobs[1::3]}, {job.result() for job in jobs[2::3]})
+configure(profile="large")
+print(plain()[0], small()[0], small.options(profile="large")()[0], large.options(profile=None)()[0])
+"""
+    run = run_script(script, folder=tmp_path, OMP_NUM_THREADS="5")
+    assert run.stdout.splitlines() == [
+        "{('small', '5')} {('large', '5')} {(None, '5')}",
+        "large small large None",
+    ], run.stderr

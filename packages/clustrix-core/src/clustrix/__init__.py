@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from clustrix.attaching import attach
     from clustrix.collecting import as_completed, gather, wait
-    from clustrix.config import configure
+    from clustrix.config import configure, get_config, load_config, save_config
     from clustrix.decorator import ClusterFunction, cluster
     from clustrix.job import AsyncJobResult, JobStatus
     from clustrix.journal.records import JobState
@@ -29,7 +29,10 @@ __all__ = [
     "cluster",
     "configure",
     "gather",
+    "get_config",
     "jobs",
+    "load_config",
+    "save_config",
     "wait",
 ]
 
@@ -46,6 +49,9 @@ _HOMES = {
     "gather": "clustrix.collecting",
     "jobs": "clustrix.listing",
     "wait": "clustrix.collecting",
+    "get_config": "clustrix.config",
+    "load_config": "clustrix.config",
+    "save_config": "clustrix.config",
 }
 
 

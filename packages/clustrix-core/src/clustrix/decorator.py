@@ -8,11 +8,10 @@ from __future__ import annotations
 import functools
 import os
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
-from clustrix.config.fields import OPTIONS, checked
-from clustrix.config.settings import current
+from clustrix.config.settings import merge_options, resolve, stack_options
 
 if TYPE_CHECKING:
     from clustrix.job import AsyncJobResult
@@ -58,7 +57,7 @@ class ClusterFunction(Generic[P, R]):
         if "CLUSTRIX_JOB_ID" in os.environ:
             found: R = _finished(self.local(*args, **kwargs))
             return found
-        if self._setting("async_submit"):
+        if resolve(self._options)["async_submit"]:
             return self.submit(*args, **kwargs)  # type: ignore[return-value]
         from clustrix.blocking import wait_for
 
@@ -112,13 +111,10 @@ class ClusterFunction(Generic[P, R]):
 
         Raises ConfigError for a bad value, UnknownOption for an unknown name.
         """
-        merged = {**self._options, **checked(options, OPTIONS)}
+        merged = merge_options(self._options, options)
         changed = ClusterFunction(self._function, merged, self._bound, self._decorated)
         changed._kind = self._kind
         return changed
-
-    def _setting(self, field: str) -> Any:
-        return self._options[field] if field in self._options else current()[field]
 
     def _subject(self) -> Subject:
         from clustrix.bundle.packing import reference_to
@@ -126,7 +122,7 @@ class ClusterFunction(Generic[P, R]):
 
         name = getattr(self._function, "__qualname__", None) or type(self._function).__name__
         reference = reference_to(self._function, self._decorated)
-        return Subject(self._function, name, reference, self._options)
+        return Subject(self._function, name, reference, resolve(self._options))
 
     def __get__(self, instance: Any, owner: type | None = None) -> ClusterFunction[P, R]:
         if self._kind is staticmethod:
@@ -198,9 +194,19 @@ def cluster(
     time: str | float | None = ...,
     async_submit: bool = ...,
     cluster_type: str = ...,
+    environment_variables: dict[str, str] = ...,
     key: str | None = ...,
     local_strict: bool = ...,
+    name: str | None = ...,
+    on_error: str = ...,
+    profile: str | None = ...,
+    retries: int = ...,
+    retry_delay: str | float | None = ...,
+    retry_memory: float | None = ...,
+    retry_memory_limit: str | int | None = ...,
+    retry_on: type[Exception] | str | Sequence[type[Exception] | str] = ...,
     reuse: bool = ...,
+    tags: Sequence[str] = ...,
 ) -> Callable[[Callable[P, R]], ClusterFunction[P, R]]: ...
 def cluster(function: Any = None, /, **options: Any) -> Any:
     """Make a function's calls run as jobs.
@@ -208,12 +214,13 @@ def cluster(function: Any = None, /, **options: Any) -> Any:
     ``@cluster``, ``@cluster()`` or ``@cluster(cores=2, memory="1GB", time="00:10:00")``.  ``cores`` and ``memory`` are what one
     call needs; ``time`` is how long it may take.  ``async_submit=True``: a call returns an AsyncJobResult at once.  ``key``
     names one piece of work that shall not be submitted twice; with ``reuse=True`` a call is recognised by itself, and what
-    it has come to once it need not come to again.
+    it has come to once it need not come to again.  ``name`` and ``tags`` are for people, ``profile`` is a named
+    configuration of a file, and ``environment_variables`` are what the job finds beside the submitter's.
 
     Raises ConfigError for a bad value, UnknownOption (with the nearest name) for an unknown option, TypeError for what is no
     function or is a generator function.
     """
-    settings = checked(options, OPTIONS)
+    settings = merge_options({}, options)
 
     def decorate(target: Any) -> Any:
         return _decorated(target, settings)
@@ -225,7 +232,9 @@ def _decorated(target: Any, settings: dict[str, Any]) -> Any:
     kind = type(target) if isinstance(target, (staticmethod, classmethod)) else None
     function = target.__func__ if kind else target
     if isinstance(function, ClusterFunction):
-        again = ClusterFunction(function._function, {**function._options, **settings}, function._bound)
+        again = ClusterFunction(
+            function._function, stack_options(function._options, settings), function._bound
+        )
         again._kind = kind or function._kind
         return again
     if not callable(function) or isinstance(function, type):

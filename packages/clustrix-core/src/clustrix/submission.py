@@ -13,13 +13,16 @@ from clustrix.attaching import attach
 from clustrix.backends.local.capacity import machine_bytes, machine_cores
 from clustrix.bundle import pack_call, pack_map
 from clustrix.bundle.packing import Reference
-from clustrix.config import current, format_bytes
+from clustrix.config import format_bytes
+from clustrix.config.notices import levels_to_the_caller
 from clustrix.errors import ClustrixError, ResourcesUnavailable
 from clustrix.job import AsyncJobResult
 from clustrix.journal import REUSE, NewJob
 from clustrix.journal.ids import new_id
 from clustrix.mapresult import MapResult
+from clustrix.plugins import fields_of
 from clustrix.runner import bounds, filters
+from clustrix.runner.policy import RAISE, Policy
 from clustrix.runner.setup import JOB_VARIABLE
 from clustrix.session import Session, session
 
@@ -34,11 +37,8 @@ class Subject(NamedTuple):
     function: Callable[..., Any]
     name: str
     reference: Reference | None
-    options: Mapping[str, Any]
-    """Field names to values, as the decorator and ``options()`` gave them."""
-
-    def setting(self, field: str) -> Any:
-        return self.options[field] if field in self.options else current()[field]
+    settings: Mapping[str, Any]
+    """What holds for it, its own options included."""
 
 
 def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]) -> AsyncJobResult[Any]:
@@ -52,7 +52,7 @@ def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]
         return earlier
     payload = pack_call(home.blobs, subject.function, subject.reference, args, kwargs)
     job = _new_job(home, subject, "call", payload, 1, key)
-    known = _write(home, job)
+    known = _write(home, job, subject)
     if known != job.id:
         return _reused(known)
     handle: AsyncJobResult[Any] = AsyncJobResult(home, None, job.id, job.name, job.backend)
@@ -68,11 +68,11 @@ def submit_map(
     key, earlier = _recognised(home, subject, _map_digest, bound, items, common)
     if earlier is not None:
         return earlier
-    cores = min(subject.setting("default_cores"), machine_cores())
-    workers = max(1, machine_cores() // cores)
+    cores = min(subject.settings["default_cores"], machine_cores())
+    workers = max(1, min(machine_cores() // cores, subject.settings["max_parallel_jobs"] or machine_cores()))
     payload = pack_map(home.blobs, subject.function, subject.reference, bound, items, common, workers)
     job = _new_job(home, subject, "map", payload, len(items), key)
-    known = _write(home, job)
+    known = _write(home, job, subject)
     if known != job.id:
         return _reused(known)
     handle: MapResult[Any] = MapResult(home, None, job.id, job.name, job.backend, len(items))
@@ -95,8 +95,8 @@ def _recognised(
     home: Session, subject: Subject, digest: Callable[..., str], *call: Any
 ) -> tuple[str | None, AsyncJobResult[Any] | None]:
     """The key of a call, and the job that it has been before; that one is found without packing the call again."""
-    key = subject.options.get("key")
-    if key is not None or not subject.setting("reuse"):
+    key = subject.settings["key"]
+    if key is not None or not subject.settings["reuse"]:
         return key, None
     key = REUSE + digest(subject.function, subject.reference, *call)
     found = home.journal.holder(key)
@@ -128,8 +128,8 @@ def _reused(job: str) -> AsyncJobResult[Any]:
     return handle
 
 
-def _write(home: Session, job: NewJob) -> str:
-    known = home.journal.submit(job, home.introduction())
+def _write(home: Session, job: NewJob, subject: Subject) -> str:
+    known = home.journal.submit(job, home.introduction(), subject.settings["environment_variables"])
     home.introduced = True
     return known
 
@@ -140,19 +140,61 @@ def _new_job(
     cores, memory = _resources(subject)
     return NewJob(
         id=new_id(),
-        name=subject.name,
+        name=subject.settings["name"] or subject.name,
         kind=kind,
         dispatcher=home.name,
-        backend=subject.setting("cluster_type"),
+        backend=subject.settings["cluster_type"],
         cores=cores,
         memory_bytes=memory,
-        time_s=subject.setting("default_time"),
-        spec=place_of_submission(),
+        time_s=subject.settings["default_time"],
+        spec=_spec(subject),
         payload=payload,
         items=items,
         parent=os.environ.get(JOB_VARIABLE),
         key=key,
+        tags=_tags(subject),
+        place=_place(subject),
     )
+
+
+def _tags(subject: Subject) -> str:
+    tags = subject.settings["tags"]
+    return json.dumps(tags, separators=(",", ":")) if tags else ""
+
+
+def _spec(subject: Subject) -> str:
+    """The place of the submission, with what there is to say beside it."""
+    settings = subject.settings
+    more: dict[str, Any] = {}
+    if settings["retries"] or settings["retry_memory"] or settings["on_error"] != RAISE:
+        more["policy"] = Policy(
+            settings["on_error"],
+            settings["retries"],
+            settings["retry_on"],
+            settings["retry_delay"] or 0.0,
+            settings["retry_memory"] or 1.0,
+            settings["retry_memory_limit"],
+        )._asdict()
+    own = _own_fields(subject, "job")
+    if own:
+        more["settings"] = own
+    text = place_of_submission()
+    return f"{text[:-1]},{json.dumps(more, separators=(',', ':'))[1:]}" if more else text
+
+
+def _place(subject: Subject) -> str:
+    """The settings that tell which place is meant; equal places have equal texts."""
+    own = _own_fields(subject, "place")
+    return json.dumps(own, separators=(",", ":"), sort_keys=True) if own else ""
+
+
+def _own_fields(subject: Subject, scope: str) -> dict[str, Any]:
+    """The values of the fields that the plugin of the job's backend has declared; no secrets."""
+    backend = subject.settings["cluster_type"]
+    if backend == "local":
+        return {}
+    declared = [field for field in fields_of(backend) if field.scope == scope and not field.secret]
+    return {field.name: subject.settings[field.name] for field in declared}
 
 
 def place_of_submission() -> str:
@@ -181,10 +223,10 @@ def place_of_submission() -> str:
 
 def _resources(subject: Subject) -> tuple[int, int | None]:
     """Cores and memory as asked for; a word if this machine has less."""
-    cores, memory = subject.setting("default_cores"), subject.setting("default_memory")
-    if subject.setting("cluster_type") != "local":
+    cores, memory = subject.settings["default_cores"], subject.settings["default_memory"]
+    if subject.settings["cluster_type"] != "local":
         return cores, memory
-    strict = subject.setting("local_strict")
+    strict = subject.settings["local_strict"]
     if cores > 1:
         _compare("cores", cores, machine_cores(), str, strict)
     if memory is not None:
@@ -203,14 +245,5 @@ def _compare(field: str, asked: int, there: int, show: Callable[[int], str], str
         warnings.warn(
             f"{field}={show(asked)}: this machine has {show(there)}; the job runs with what there is "
             "(local_strict=True refuses it)",
-            stacklevel=_levels_to_the_caller(),
+            stacklevel=levels_to_the_caller(),
         )
-
-
-def _levels_to_the_caller() -> int:
-    """For ``warnings.warn`` in the calling function: the nearest frame that is not of this package."""
-    package, levels = os.path.dirname(__file__) + os.sep, 1
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
-        frame, levels = frame.f_back, levels + 1
-    return levels

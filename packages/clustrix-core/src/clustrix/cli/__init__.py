@@ -10,9 +10,14 @@ import sys
 def main() -> None:
     """What the console script calls."""
     from clustrix.cli.commands import clustrix
+    from clustrix.errors import ClustrixError
 
     try:
         clustrix(prog_name="clustrix")
+    except ClustrixError as error:
+        from clustrix.cli.failures import exit_with
+
+        exit_with(error)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

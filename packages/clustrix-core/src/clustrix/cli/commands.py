@@ -5,12 +5,20 @@ from __future__ import annotations
 import click
 
 from clustrix import __version__
+from clustrix.cli.failures import debug_option
+from clustrix.cli.lazy import Later, LazyGroup
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="clustrix %(version)s")
+@debug_option
 def clustrix() -> None:
     """Write one Python function and run it anywhere, never lost."""
+
+
+clustrix.later = {
+    "config": Later("clustrix.cli.config:config", "Show and change settings, and tell where they come from."),
+}
 
 
 @clustrix.command()

@@ -94,3 +94,12 @@ def _clock(text: str) -> float | None:
     if seconds >= 60 or ((match[2] or match[1]) and minutes >= 60) or (match[1] and hours >= 24):
         return None
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def format_time(seconds: float) -> str:
+    """As people read it, and ``parse_time`` too: "2:30:00", "1-12:00:00", "0.5 s"."""
+    if seconds != int(seconds):
+        return f"{seconds:.6f}".rstrip("0").rstrip(".") + " s"
+    days, rest = divmod(int(seconds), 86400)
+    clock = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{days}-{clock}" if days else clock

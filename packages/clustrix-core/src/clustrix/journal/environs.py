@@ -13,7 +13,7 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +23,8 @@ from clustrix.runner.frames import Buffer, write_all
 _BLOCK_BYTES = 16384
 _TOKEN_BYTES = 32
 _MOST_BLANKS = 4
+_MOST_NAMES = 16
+"""Sets of variables that one process remembers to have written."""
 
 
 class Environs:
@@ -33,30 +35,34 @@ class Environs:
         self._lock = threading.Lock()
         self._seen: Any = None
         """The variables when they were last looked at."""
-        self._name = ""
-        """What holds them, as far as this process knows."""
+        self._names: dict[frozenset[tuple[str, str]], str] = {}
+        """What holds them, as far as this process knows, by what was to be added to them."""
 
-    def put(self) -> str:
-        """Have this process's environment variables, as they are now, on disk; returns the name for them.
+    def put(self, added: Mapping[str, str]) -> str:
+        """Have this process's environment variables, as they are now, and ``added`` on disk; returns the name for them.
 
         Called under the writers' lock.  Raises an error below JournalError.
         """
         with self._lock:
             now = _variables()
             if now != self._seen:
-                self._seen, self._name = dict(now), ""
+                self._seen, self._names = dict(now), {}
+            key = frozenset(added.items())
+            name = self._names.get(key, "")
             try:
                 # Their jobs may have ended since, and the file with them.
-                if not self._name or self._held_by(self._name.partition(".")[0]) != self._name:
-                    self._name = self._fill()
+                if not name or self._held_by(name.partition(".")[0]) != name:
+                    self._names.pop(key, None)
+                    if len(self._names) >= _MOST_NAMES:
+                        self._names.clear()
+                    name = self._names[key] = self._fill({**os.environ, **added})
             except OSError as error:
-                self._name = ""
                 raise storage_error(self._folder, error) from error
-            return self._name
+            return name
 
-    def _fill(self) -> str:
+    def _fill(self, variables: Mapping[str, str]) -> str:
         token = uuid.uuid4().hex
-        data = f"{token}\n{json.dumps(dict(os.environ))}".encode()
+        data = f"{token}\n{json.dumps(dict(variables))}".encode()
         for name in self._blanks():
             rest = os.stat(self._path(name)).st_size - len(data)
             if rest >= 0:

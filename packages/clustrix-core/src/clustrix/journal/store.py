@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from clustrix.errors import JournalError, KeyTaken, UnknownJob
@@ -37,18 +38,24 @@ class Journal:
 
     # -- the submitter
 
-    def submit(self, job: NewJob, dispatcher: tuple[str, str] | None = None) -> str:
+    def submit(
+        self,
+        job: NewJob,
+        dispatcher: tuple[str, str] | None = None,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         """Add a job of this process, durably; returns its id, or that of the job that has its key already.
 
-        ``dispatcher``: executable and host to write down for the dispatcher that the job names.  Raises KeyTaken when the
-        other job is not the same work.
+        ``dispatcher``: executable and host to write down for the dispatcher that the job names.  ``variables``: what the job shall
+        have in its environment beside this process's variables, or in their stead.  Raises KeyTaken when the other job is not
+        the same work.
         """
         with self._connection.write() as sql:
             if job.key is not None:
                 known = self._holder_of(sql, job)
                 if known is not None:
                     return known
-            environ = self._environs.put()
+            environ = self._environs.put(variables)
             point("submitter.after-environ")
             now = time.time()
             fields = job._asdict()

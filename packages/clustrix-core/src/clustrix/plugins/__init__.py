@@ -25,6 +25,7 @@ __all__ = [
     "discovered",
     "entries",
     "fields",
+    "fields_of",
     "hookimpl",
     "look_again",
 ]
@@ -61,6 +62,12 @@ def fields() -> tuple[Field, ...]:
     from clustrix.plugins import discovery
 
     return discovery.found().fields()
+
+
+def fields_of(name: str) -> tuple[Field, ...]:
+    """The fields that the plugin has declared which brings a backend; none for the core's own."""
+    whose = backend(name).plugin
+    return tuple(field for plugin in discovered() if plugin.distribution == whose for field in plugin.fields)
 
 
 def discovered() -> Sequence[Plugin]:

@@ -71,8 +71,12 @@ class Found:
         raise self._unknown(kind, name)
 
     def fields(self) -> tuple[Field, ...]:
-        """All that are declared; of two with the same name, neither guessed: both are left out and reported."""
-        return tuple(field for plugin in self.plugins for field in plugin.fields)
+        """All that are declared; what two declare is the first's, and reported."""
+        found: dict[str, Field] = {}
+        for plugin in self.plugins:
+            for field in plugin.fields:
+                found.setdefault(field.name, field)
+        return tuple(found.values())
 
     def _unknown(self, kind: str, name: str) -> PluginError | UnknownBackend:
         names = sorted(
@@ -158,6 +162,11 @@ def _load(point: EntryPoint, distribution: str, version: str) -> Plugin:
         manager.register(module, point.name)
         manager.check_pending()
         manager.hook.clustrix_register(registry=registry)
+        strange = next((field for field in registry.declared if type(field).__name__ != "Field"), None)
+        if strange is not None:
+            raise PluginError(
+                distribution, f"{strange!r} is no Field", "declare it with clustrix.config.Field"
+            )
     except PluginError as error:
         return make(time.perf_counter() - began, problem=f"{error.problem}: {error.advice}")
     except (Exception, SystemExit) as error:  # whatever somebody else's module does

@@ -1,0 +1,56 @@
+"""How a command says that something went wrong: one block that can be read, and what to do next."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from clustrix.errors import ClustrixError, ConfigError, ConfigFileError
+
+FAILED = 1
+
+_debug = False
+
+
+def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    global _debug
+    _debug = value
+
+
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show the traceback of an error."
+)
+"""Of the whole program, so that it stands before the command."""
+
+
+def show(error: ClustrixError) -> None:
+    """Print it to stderr; with ``--debug`` as a traceback."""
+    if _debug:
+        import traceback
+
+        traceback.print_exception(error)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(Text.assemble(("Error: ", "bold red"), str(error)))
+    step = next_step(error)
+    if step:
+        console.print(Text.assemble(("  Next: ", "bold"), step))
+
+
+def next_step(error: ClustrixError) -> str:
+    """A command that helps, where the error itself does not say what to do."""
+    if isinstance(error, ConfigFileError):
+        return "" if error.advice else f"clustrix config validate {error.path}"
+    if isinstance(error, ConfigError) and error.origin:
+        return "clustrix config validate"
+    return ""
+
+
+def exit_with(error: ClustrixError) -> None:
+    """The end of a command that failed."""
+    show(error)
+    sys.exit(FAILED)

@@ -1,0 +1,141 @@
+"""Every error that clustrix raises.
+
+::
+
+    ClustrixError
+    ├── ConfigError (also ValueError)         a setting or option that cannot be
+    │   ├── UnknownOption (also TypeError)    a name that nobody declared
+    │   ├── UnknownBackend                    a cluster_type that nobody brings
+    │   ├── KeyTaken                          the key names other work already
+    │   ├── UnknownProfile (also LookupError)  a profile that no file has
+    │   ├── ConfigFileError                   a configuration file that cannot be used
+    │   │   └── ConfigFileUnsafe              somebody else could have written it
+    │   ├── SecretUnavailable                 a password or token that cannot be had
+    │   └── ResourcesUnavailable              local_strict: more than this machine has
+    ├── PluginError                           something that is installed beside the core cannot be used
+    │   └── PluginConflict                    two plugins bring the same thing
+    ├── BundleError (also TypeError)          the function or an argument cannot be sent
+    ├── JournalError                          the state directory or the journal cannot be used
+    │   ├── JournalUnusable                   read-only, somebody else's, vanished
+    │   ├── JournalFull                       no room left on the disk
+    │   ├── JournalDamaged                    not a journal, or a broken one
+    │   └── JournalTooNew                     written by a newer clustrix
+    ├── DispatcherError                       the background process cannot be started
+    ├── BackendError                          what a backend has to say
+    │   ├── HostUnreachable                   nothing can be known of it at the moment
+    │   └── SubmissionRefused                 it does not take this job, and never will
+    ├── UnknownJob (also LookupError)         no such id in the journal
+    └── JobError                              a job did not come to a result
+        ├── RemoteError                       its exception cannot be rebuilt here
+        ├── ResultError                       its result cannot be had
+        │   ├── ResultUnpicklable             it cannot be sent
+        │   ├── ResultDamaged                 it is not what was written
+        │   └── ResultNotStored               it could not be written
+        ├── JobNotStarted                     it could not be set up
+        ├── JobExited                         it left by SystemExit or os._exit
+        ├── JobInterrupted                    it raised KeyboardInterrupt
+        ├── JobCrashed                        a signal that it caused itself ended it (segmentation fault, …)
+        ├── JobKilled                         somebody else's signal ended it
+        ├── TimeLimitExceeded                 it took longer than its time limit
+        ├── MemoryLimitExceeded               it took more memory than it asked for
+        ├── JobCancelled (also concurrent.futures.CancelledError)
+        └── JobLost                           nobody can tell what became of it
+
+An exception that the user's own function raises is none of these: it comes back with its own type.
+"""
+
+from clustrix.errors.config import (
+    ConfigError,
+    ConfigFileError,
+    ConfigFileUnsafe,
+    KeyTaken,
+    ResourcesUnavailable,
+    SecretUnavailable,
+    UnknownBackend,
+    UnknownOption,
+    UnknownProfile,
+)
+from clustrix.errors.jobs import (
+    JOB_ERRORS,
+    JobCancelled,
+    JobCrashed,
+    JobError,
+    JobExited,
+    JobInterrupted,
+    JobKilled,
+    JobLost,
+    JobNotStarted,
+    MemoryLimitExceeded,
+    RemoteError,
+    ResultDamaged,
+    ResultError,
+    ResultNotStored,
+    ResultUnpicklable,
+    TimeLimitExceeded,
+)
+from clustrix.errors.root import (
+    BackendError,
+    BundleError,
+    ClustrixError,
+    DispatcherError,
+    HostUnreachable,
+    PluginConflict,
+    PluginError,
+    SubmissionRefused,
+    UnknownJob,
+)
+from clustrix.errors.storage import (
+    JournalDamaged,
+    JournalError,
+    JournalFull,
+    JournalTooNew,
+    JournalUnusable,
+    storage_error,
+)
+
+__all__ = [
+    "JOB_ERRORS",
+    "BackendError",
+    "BundleError",
+    "ClustrixError",
+    "ConfigError",
+    "ConfigFileError",
+    "ConfigFileUnsafe",
+    "DispatcherError",
+    "HostUnreachable",
+    "JobCancelled",
+    "JobCrashed",
+    "JobError",
+    "JobExited",
+    "JobInterrupted",
+    "JobKilled",
+    "JobLost",
+    "JobNotStarted",
+    "JournalDamaged",
+    "JournalError",
+    "JournalFull",
+    "JournalTooNew",
+    "JournalUnusable",
+    "KeyTaken",
+    "MemoryLimitExceeded",
+    "PluginConflict",
+    "PluginError",
+    "RemoteError",
+    "ResourcesUnavailable",
+    "ResultDamaged",
+    "ResultError",
+    "ResultNotStored",
+    "ResultUnpicklable",
+    "SecretUnavailable",
+    "SubmissionRefused",
+    "TimeLimitExceeded",
+    "UnknownBackend",
+    "UnknownJob",
+    "UnknownOption",
+    "UnknownProfile",
+    "storage_error",
+]
+
+for _name in __all__:
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = __name__  # where users import them from, and tracebacks name them

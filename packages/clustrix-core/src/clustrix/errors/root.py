@@ -1,0 +1,81 @@
+"""The root of the tree, and what stands right below it."""
+
+from __future__ import annotations
+
+
+class ClustrixError(Exception):
+    """The root of the tree."""
+
+
+class PluginError(ClustrixError):
+    """A plugin cannot be used.  ``plugin``: its distribution; ``problem``; ``advice``: what to do."""
+
+    def __init__(self, plugin: str, problem: str, advice: str = "") -> None:
+        super().__init__(plugin, problem, advice)
+        self.plugin = plugin
+        self.problem = problem
+        self.advice = advice
+
+    def __str__(self) -> str:
+        whose = f"plugin {self.plugin}: " if self.plugin else ""
+        return f"{whose}{self.problem}." + (
+            f" {self.advice[0].upper()}{self.advice[1:]}." if self.advice else ""
+        )
+
+
+class PluginConflict(PluginError):
+    """Two plugins bring something of the same kind and name; neither is chosen.  ``plugins``: their distributions."""
+
+    def __init__(self, kind: str, name: str, plugins: tuple[str, ...]) -> None:
+        whose = " and ".join(sorted(plugins))
+        advice = "uninstall one, or name it in CLUSTRIX_DISABLE_PLUGINS"
+        super().__init__("", f"{kind} {name!r} is brought by {whose}", advice)
+        self.args = (kind, name, plugins)
+        self.kind = kind
+        self.name = name
+        self.plugins = plugins
+
+
+class BundleError(ClustrixError, TypeError):
+    """The function, or one of its arguments, cannot be sent.
+
+    ``path`` leads to the part that refuses, ``reason`` is what it said.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot be sent to a job: {self.path}: {self.reason}"
+
+
+class DispatcherError(ClustrixError):
+    """The background process that moves jobs could not be started; submitted jobs stay in the journal."""
+
+
+class BackendError(ClustrixError):
+    """What a backend has to say to the dispatcher: the text goes to the user."""
+
+
+class HostUnreachable(BackendError):
+    """The place cannot be asked at the moment: nothing is known, and no job's state may change for that."""
+
+
+class SubmissionRefused(BackendError):
+    """The place does not take this job, and never will: the text says why."""
+
+
+class UnknownJob(ClustrixError, LookupError):
+    """There is no job with this id in the journal.  ``nearest``: ids that look like it."""
+
+    def __init__(self, job: str, journal: str, nearest: tuple[str, ...] = ()) -> None:
+        super().__init__(job, journal, nearest)
+        self.job = job
+        self.journal = journal
+        self.nearest = nearest
+
+    def __str__(self) -> str:
+        nearest = f" Nearest: {', '.join(self.nearest)}." if self.nearest else ""
+        return f"no job {self.job!r} in {self.journal}.{nearest}"
