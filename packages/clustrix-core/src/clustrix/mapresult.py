@@ -16,6 +16,7 @@ from clustrix.job import AsyncJobResult
 from clustrix.journal import JobRecord
 from clustrix.results.found import Found
 from clustrix.results.sequences import Completed, Results
+from clustrix.runner import policy
 from clustrix.session import Session
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class MapResult(AsyncJobResult[list[R]]):
     """A map that was submitted: its results in the order of the items, each as soon as it is there.
 
     ``len(jobs)``, ``jobs[3]``, ``for r in jobs``, ``async for r in jobs``; ``jobs.result()`` waits for all.  An item that failed
-    raises its own error at its place, and no other.  ``print(jobs)`` says how far it is, and what has failed.
+    raises its own error at its place, and no other (``on_error="collect"``: it stands there as a value).  ``print(jobs)`` says how far it is, and what has failed.
     """
 
     def __init__(
@@ -259,9 +260,15 @@ class MapResult(AsyncJobResult[list[R]]):
 
     def _item(self, index: int) -> R:
         succeeded, value = self._decoded(index)
-        if succeeded:
+        if succeeded or self._collects:
             return value  # type: ignore[no-any-return]
         raise value
+
+    @cached_property
+    def _collects(self) -> bool:
+        """Whether an item's error stands among the results."""
+        journal = self._home.journal
+        return policy.of_spec(journal.spec(journal.job(self.id).seq)).on_error == policy.COLLECT
 
     def _decoded(self, index: int) -> tuple[bool, Any]:
         subject = outcomes.Subject(self.id, self.name, self.backend, index)
@@ -281,7 +288,7 @@ class MapResult(AsyncJobResult[list[R]]):
         self._found.look()
         for index in range(self._count):
             succeeded, value = self._decoded(index)
-            if not succeeded:
+            if not succeeded and not self._collects:
                 return False, value
             values.append(value)
         return True, values

@@ -171,7 +171,7 @@ def _spec(subject: Subject) -> str:
             settings["on_error"],
             settings["retries"],
             settings["retry_on"],
-            settings["retry_delay"] or 0.0,
+            settings["retry_delay"],
             settings["retry_memory"] or 1.0,
             settings["retry_memory_limit"],
         )._asdict()

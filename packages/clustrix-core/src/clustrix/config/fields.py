@@ -184,7 +184,7 @@ _CORE = (
     ),
     Field(
         "retry_delay",
-        kinds.TIME,
+        kinds.DELAY,
         1.0,
         "How long to wait before the first retry; twice as long before each that follows.",
         "30 s",
