@@ -200,6 +200,7 @@ def cluster(
     name: str | None = ...,
     on_error: str = ...,
     profile: str | None = ...,
+    progress: bool = ...,
     retries: int = ...,
     retry_delay: str | float | None = ...,
     retry_memory: float | None = ...,

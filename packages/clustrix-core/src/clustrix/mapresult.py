@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from clustrix import outcomes
+from clustrix.bars import TICK_SECONDS, Bar, Line, rest
 from clustrix.errors import ClustrixError, ResultDamaged
 from clustrix.job import AsyncJobResult
 from clustrix.journal import JobRecord
@@ -220,17 +221,33 @@ class MapResult(AsyncJobResult[list[R]]):
 
     def _wait_until(self, ready: Callable[[], bool], deadline: float | None) -> bool:
         """False if it is not by then."""
+        bar = self._bar
         try:
             with self._changed:
                 while not ready():
                     left = _left(deadline)
                     if left <= 0:
                         return False
-                    self._changed.wait(left)
+                    self._changed.wait(min(left, TICK_SECONDS) if bar.wanted else left)
+                    bar.tick()
         except KeyboardInterrupt:
+            bar.close()
             self._say_how_to_go_on()
             raise
         return True
+
+    @cached_property
+    def _bar(self) -> Bar:
+        """Shown from the first wait to the end of the map, or of who iterates over it."""
+        return Bar(self._line, self._shows)
+
+    def _line(self) -> Line:
+        self._found.look()
+        done, failed = len(self._found), len(self._found.failed)
+        began = self.status().started
+        parts = [f"{done:,} of {self._count:,}", f"{failed:,} failed" if failed else ""]
+        parts.append(rest(done, self._count, time.time() - began) if began else "waits")
+        return Line(self.name, done, self._count, ", ".join(part for part in parts if part))
 
     async def _until(self, ready: Callable[[], bool], deadline: float | None = None) -> bool:
         """The same in a coroutine."""

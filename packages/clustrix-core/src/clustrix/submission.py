@@ -56,6 +56,7 @@ def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]
     if known != job.id:
         return _reused(known)
     handle: AsyncJobResult[Any] = AsyncJobResult(home, None, job.id, job.name, job.backend)
+    handle._shows = subject.settings["progress"]
     home.client(job.dispatcher).submitted(job.id, handle._news)
     return handle
 
@@ -76,6 +77,7 @@ def submit_map(
     if known != job.id:
         return _reused(known)
     handle: MapResult[Any] = MapResult(home, None, job.id, job.name, job.backend, len(items))
+    handle._shows = subject.settings["progress"]
     home.client(job.dispatcher).submitted(job.id, handle._news)
     return handle
 

@@ -126,6 +126,16 @@ _CORE = (
         scope="session",
     ),
     Field(
+        "progress",
+        kinds.FLAG,
+        True,
+        "Show who waits how far it is: a bar on a terminal, a line every half minute elsewhere.",
+        False,
+        group="session",
+        option="progress",
+        scope="session",
+    ),
+    Field(
         "local_strict",
         kinds.FLAG,
         False,

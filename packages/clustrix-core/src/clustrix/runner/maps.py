@@ -55,6 +55,8 @@ class _Worker:
         function = bundles.load_function(self._bundle)
         common: Common = self._bundle.load(self._bundle.meta["common"])
         marks = Marks(self._order.file(layout.MAP_MARKS))
+        worker = self._order.worker
+        setup.introduce(self._order, worker, lambda: marks.of(worker).item, self._notifier.send)
         if self._policy.retries:
             function = retrying.again(function, self._policy, self._order.worker, marks)
         while not self._stopped():

@@ -11,11 +11,12 @@ import signal
 import socket
 import sys
 import types
+from collections.abc import Callable
 from contextlib import suppress
 from io import TextIOWrapper
 from typing import NamedTuple
 
-from clustrix.runner import bounds, bundles, filters, layout, modules, processes, variables
+from clustrix.runner import bounds, bundles, current, filters, layout, modules, processes, variables
 from clustrix.runner.frames import BlobRef, Damaged, packed, unpack
 from clustrix.runner.messages import Decoder, encode
 from clustrix.runner.pickling import PROTOCOL, load
@@ -47,6 +48,8 @@ class Order(NamedTuple):
     blobs: str
     cores: int
     claims: list[list[int]]
+    name: str
+    attempt: int
 
     def file(self, name: str) -> str:
         return os.path.join(self.folder, name)
@@ -186,6 +189,14 @@ def take_place(order: Order) -> None:
         bounds.put_on(json.loads(place["bounds"]))
     if place["warnings"] != _inherited[1]:
         filters.put_on(json.loads(place["warnings"]))
+
+
+def introduce(
+    order: Order, worker: int | None, item: Callable[[], int | None], tell: Callable[[bytes], None]
+) -> None:
+    """Have the user's code find out which job it is in."""
+    job = current.CurrentJob(order.job, order.name, order.attempt, None, order.cores)
+    current.running = current.Runner(job, order.folder, worker, item, tell)
 
 
 def foresee(order: Order, payload: bytes) -> None:
