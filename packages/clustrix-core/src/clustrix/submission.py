@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from clustrix.attaching import attach
@@ -62,21 +62,26 @@ def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]
 
 
 def submit_map(
-    subject: Subject, bound: tuple[Any, ...], items: Sequence[tuple[Any, ...]], common: Mapping[str, Any]
+    subject: Subject, bound: tuple[Any, ...], items: Iterable[tuple[Any, ...]], common: Mapping[str, Any]
 ) -> AsyncJobResult[Any]:
     """Make one job of many calls: ``function(*bound, *item, **common)``.  Raises as ``submit_call`` does."""
     home = session()
+    if subject.settings["reuse"] and subject.settings["key"] is None:
+        items = list(items)  # they are gone through twice
     key, earlier = _recognised(home, subject, _map_digest, bound, items, common)
     if earlier is not None:
         return earlier
     cores = min(subject.settings["default_cores"], machine_cores())
     workers = max(1, min(machine_cores() // cores, subject.settings["max_parallel_jobs"] or machine_cores()))
-    payload = pack_map(home.blobs, subject.function, subject.reference, bound, items, common, workers)
-    job = _new_job(home, subject, "map", payload, len(items), key)
+    chunk = subject.settings["chunk"]
+    payload, count = pack_map(
+        home.blobs, subject.function, subject.reference, bound, items, common, workers, chunk
+    )
+    job = _new_job(home, subject, "map", payload, count, key)
     known = _write(home, job, subject)
     if known != job.id:
         return _reused(known)
-    handle: MapResult[Any] = MapResult(home, None, job.id, job.name, job.backend, len(items))
+    handle: MapResult[Any] = MapResult(home, None, job.id, job.name, job.backend, count)
     handle._shows = subject.settings["progress"]
     home.client(job.dispatcher).submitted(job.id, handle._news)
     return handle

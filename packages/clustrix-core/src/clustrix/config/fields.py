@@ -155,6 +155,15 @@ _CORE = (
         scope="session",
     ),
     Field(
+        "chunk",
+        kinds.count(1, 1_000_000, "number"),
+        None,
+        "How many items of a map a worker takes at a time; None: what suits, a twentieth of a second's worth.",
+        100,
+        option="chunk",
+        setting=False,
+    ),
+    Field(
         "reuse",
         kinds.FLAG,
         False,
