@@ -238,6 +238,7 @@ def cluster(
     retry_memory_limit: str | int | None = ...,
     retry_on: type[Exception] | str | Sequence[type[Exception] | str] = ...,
     reuse: bool = ...,
+    secrets: Sequence[str] = ...,
     tags: Sequence[str] = ...,
 ) -> Callable[[Callable[P, R]], ClusterFunction[P, R]]: ...
 def cluster(function: Any = None, /, **options: Any) -> Any:

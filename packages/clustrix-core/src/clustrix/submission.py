@@ -15,7 +15,7 @@ from clustrix.bundle import pack_call, pack_map
 from clustrix.bundle.packing import Reference
 from clustrix.config import format_bytes
 from clustrix.config.notices import levels_to_the_caller
-from clustrix.errors import ClustrixError, ResourcesUnavailable
+from clustrix.errors import ClustrixError, ResourcesUnavailable, storage_error
 from clustrix.job import AsyncJobResult
 from clustrix.journal import REUSE, NewJob
 from clustrix.journal.ids import new_id
@@ -136,9 +136,34 @@ def _reused(job: str) -> AsyncJobResult[Any]:
 
 
 def _write(home: Session, job: NewJob, subject: Subject) -> str:
-    known = home.journal.submit(job, home.introduction(), subject.settings["environment_variables"])
+    added = subject.settings["environment_variables"]
+    if subject.settings["secrets"]:
+        added = {**added, **_sealed(home, subject.settings["secrets"], added)}
+    known = home.journal.submit(job, home.introduction(), added)
     home.introduced = True
     return known
+
+
+_seals: dict[tuple[str, str, str], str] = {}
+"""What this process has sealed, by key, name and text: the same again is the same file again."""
+
+
+def _sealed(home: Session, names: Sequence[str], added: Mapping[str, str]) -> dict[str, str]:
+    """Secrets as the journal's files may have them.  Raises SecretUnavailable for one that is nowhere."""
+    from clustrix.config.secrets import of_variable
+    from clustrix.runner import sealing
+
+    try:
+        path = sealing.key_path(home.place.root)
+        found = {}
+        for name in names:
+            known = (path, name, added[name] if name in added else of_variable(name))
+            if known not in _seals:
+                _seals[known] = sealing.seal(known[2], path)
+            found[name] = _seals[known]
+    except OSError as error:
+        raise storage_error(home.place.root, error) from error
+    return found
 
 
 def _new_job(

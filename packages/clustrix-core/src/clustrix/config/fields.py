@@ -164,6 +164,16 @@ _CORE = (
         setting=False,
     ),
     Field(
+        "secrets",
+        kinds.texts(200, 50, "names of variables"),
+        (),
+        "Environment variables that are secret: the job has them, and their values are in no file in the clear, nor in what it prints.",
+        ["WANDB_API_KEY"],
+        security="Each is taken from the environment or, if it is not there, from the keyring. Whoever can run programs as you can still "
+        "get at it, and so can the job. Values of less than four characters are not blotted out of what the job prints.",
+        option="secrets",
+    ),
+    Field(
         "reuse",
         kinds.FLAG,
         False,

@@ -27,7 +27,11 @@ def run(
     if not folder.claim(order.folder):
         return layout.EX_CLAIMED
     point("runner.after-claim")
+    redactor = setup.hide_secrets()
     parts = outcome.of_setup(failed) if failed else _outcome(order, bundle, notifier)
+    if redactor is not None:
+        setup.end_output()
+        redactor.finish()
     point("runner.before-commit")
     try:
         commit(order, parts)

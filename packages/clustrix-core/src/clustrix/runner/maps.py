@@ -140,6 +140,16 @@ def run(
     if not folder.claim(order.file(layout.worker_folder(order.worker))):
         return layout.EX_CLAIMED
     setup.print_into(order)
+    redactor = setup.hide_secrets()
+    try:
+        return _run(order, found, notifier)
+    finally:
+        if redactor is not None:
+            setup.end_output()
+            redactor.finish()
+
+
+def _run(order: setup.Order, found: bundles.Bundle | Damaged, notifier: setup.Notifier) -> int:
     try:
         setup.environment.check(order)
         setup.take_place(order)
