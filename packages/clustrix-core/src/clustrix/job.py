@@ -169,7 +169,10 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
     def _wait(self, timeout: float | None) -> tuple[bool, Any]:
         _ = self._home
         try:
-            if not super().done():
+            if super().done():
+                with suppress(CancelledError):  # the journal knows more
+                    super().result(0)  # raises if nobody could run it
+            else:
                 self._await_end(timeout)
         except FutureTimeoutError:
             raise TimeoutError(
