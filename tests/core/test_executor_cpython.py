@@ -36,6 +36,8 @@ TABLE: dict[str, dict[str, str]] = tomllib.loads(
     (ROOT / "tests/core/executor_conformance.toml").read_text(encoding="utf-8")
 )
 
+UNTOUCHED = "It does not use the executor that is under test."
+
 pytestmark = [pytest.mark.usefixtures("state"), pytest.mark.slow]
 
 
@@ -61,23 +63,30 @@ def _tests() -> Iterator[str]:
 
 def _case(name: str) -> unittest.TestCase:
     group, _, method = name.partition(".")
-    # As many workers as they ask for, whatever this machine has: at most five calls at once.
-    cores = max(1, machine_cores() // 5)
-    executor = {
-        "executor_type": type("ClusterExecutor", (ClusterExecutor,), {"__init__": _with_cores(cores)}),
-        "ctx": "spawn",
-    }
+    _Watched.used.clear()
+    executor = {"executor_type": _Watched, "ctx": "spawn"}
     mixin, base, common = _mixin(group), _mixin("BaseTestCase"), _mixin("ExecutorMixin")
     bases = (mixin, base) if issubclass(mixin, common) else (mixin, common, base)
     made = type(group, bases, {**executor, "__module__": __name__})
     return made(method)  # type: ignore[no-any-return]
 
 
-def _with_cores(cores: int) -> Any:
-    def init(self: ClusterExecutor, *args: Any, **kwargs: Any) -> None:
-        ClusterExecutor.__init__(self, *args, cores=cores, **kwargs)
+class _Watched(ClusterExecutor):
+    """Has as many workers as they ask for, whatever this machine has: at most five calls at once."""
 
-    return init
+    used: set[str] = set()  # noqa: RUF012 -- one for all is meant
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.used.add("made again" if "made" in self.used else "made")
+        super().__init__(*args, cores=max(1, machine_cores() // 5), **kwargs)
+
+    def submit(self, /, *args: Any, **kwargs: Any) -> Any:
+        self.used.add("submit")
+        return super().submit(*args, **kwargs)
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        self.used.add("map")
+        return super().map(*args, **kwargs)
 
 
 @pytest.mark.filterwarnings("default")  # theirs
@@ -90,10 +99,13 @@ def test_result_is_as_the_table_says(name: str) -> None:
     wrong = [text for _, text in [*found.failures, *found.errors]]
     said = TABLE[group].get(method)
     assert said is not None, f"{name} is not in the table: {wrong or found.skipped or 'it holds'}"
-    if said:
+    if said == UNTOUCHED:
+        assert found.wasSuccessful() and _Watched.used == {"made"}, f"{name} does use it: {_Watched.used}"
+    elif said:
         assert wrong or found.skipped, f"{name} holds by now, the table says: {said}"
     else:
         assert found.wasSuccessful() and not found.skipped, "\n".join(wrong) or found.skipped
+        assert _Watched.used != {"made"}, f"{name} does not use the executor: the table has to say so"
 
 
 def test_page_of_the_documentation_is_fresh() -> None:
