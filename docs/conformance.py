@@ -32,7 +32,9 @@ def page() -> str:
     parts = [_HEAD.format(held=reasons.count(""), all=len(reasons))]
     for group, tests in table.items():
         rows = [f"| `{name}` | {reason or 'holds'} |" for name, reason in tests.items()]
-        parts.append("\n".join([f"\n## {group}\n", "| test | over ClusterExecutor |", "|---|---|", *rows]) + "\n")
+        parts.append(
+            "\n".join([f"\n## {group}\n", "| test | over ClusterExecutor |", "|---|---|", *rows]) + "\n"
+        )
     return "\n".join(parts)
 
 

@@ -7,6 +7,7 @@ import concurrent.futures
 import functools
 import os
 import re
+import runpy
 import signal
 import threading
 import time
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from clustrix import AsyncJobResult, ClusterExecutor, JobState, attach
+from clustrix import ClusterExecutor, JobState, attach, cluster
 from clustrix.backends.local.capacity import machine_cores
 from clustrix.errors import ConfigError, JobCancelled, JobKilled, UnknownOption
 from tests.core.support import (
@@ -52,6 +53,7 @@ def test_any_callable_can_be_submitted(executor: ClusterExecutor) -> None:
         executor.submit(lambda a, *, b: a - b, 5, b=2): 3,
         executor.submit("a-b".split, "-"): ["a", "b"],
         executor.submit(complex, 1, 2): 1 + 2j,
+        executor.submit(cluster(lambda a: a + 1), 1): 2,
         executor.submit(dict, self=1, fn=2): {"self": 1, "fn": 2},
     }
     for future, expected in many.items():
@@ -74,6 +76,16 @@ def test_future_waits_and_calls_back(executor: ClusterExecutor, gate: Path) -> N
     gate.touch()
     assert set(concurrent.futures.as_completed([slow, fast], timeout=20)) == {slow, fast}
     assert not slow.running()
+
+
+def test_wait_returns_at_the_first_failure(executor: ClusterExecutor, gate: Path) -> None:
+    """FIRST_EXCEPTION does not wait for what is slow when something has failed."""
+    slow, failing = executor.submit(wait_for_file, str(gate)), executor.submit(int, "x")
+    done, not_done = concurrent.futures.wait(
+        [slow, failing], timeout=20, return_when=concurrent.futures.FIRST_EXCEPTION
+    )
+    assert (done, not_done) == ({failing}, {slow})
+    assert not slow.done()
 
 
 def test_functions_own_error_comes_home(executor: ClusterExecutor) -> None:
@@ -120,6 +132,19 @@ def test_event_loop_takes_it_as_its_executor(executor: ClusterExecutor) -> None:
     first, second, failed = asyncio.run(main())
     assert (first, second) == (1, 2)
     assert isinstance(failed, ValueError)
+
+
+def test_task_that_gives_up_ends_its_call(state: Path, executor: ClusterExecutor) -> None:
+    """asyncio cancels the future, and that is the job."""
+
+    async def main() -> None:
+        call = asyncio.get_running_loop().run_in_executor(executor, time.sleep, 1000)
+        await asyncio.wait_for(call, 0.5)
+
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(main())
+    with pytest.raises(JobCancelled):
+        attach(newest_job(state)).result(20)
 
 
 SUBMITTER = """
@@ -267,12 +292,19 @@ def _fail() -> None:
     raise OSError("no licence")
 
 
-def test_failed_initializer_breaks_the_executor() -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda executor: executor.submit(pow, 2, 3).result(20),
+        lambda executor: list(executor.map(pow, [2], [3])),
+    ],
+    ids=["submit", "map"],
+)
+def test_failed_initializer_breaks_the_executor(call: Any) -> None:
     """Its calls and those that follow raise BrokenProcessPool, with the initializer's error as the cause."""
     executor = ClusterExecutor(initializer=_fail, cores=1)
-    future: AsyncJobResult[int] = executor.submit(pow, 2, 3)
     with pytest.raises(BrokenProcessPool) as caught:
-        future.result(20)
+        call(executor)
     assert isinstance(caught.value.__cause__, OSError)
 
     def is_broken() -> bool:
@@ -322,3 +354,9 @@ def test_page_of_the_documentation_works(tmp_path: Path) -> None:
     for text in blocks:
         run = run_script(text, folder=tmp_path)
         assert (run.returncode, run.stderr) == (0, ""), text
+
+
+def test_page_of_what_holds_is_fresh() -> None:
+    """docs/reference/executor-conformance.md is what the table says: `hatch run docs:conformance` writes it."""
+    found = runpy.run_path(str(Path(__file__).parents[2] / "docs/conformance.py"))
+    assert found["PAGE"].read_text(encoding="utf-8") == found["page"]()
