@@ -166,7 +166,8 @@ def end_everything(state: Path) -> None:
 
     from clustrix import attach
 
-    wait([attach(job).cancel() and attach(job) for job in live_jobs(state)], 15)
+    handles = [attach(job) for job in live_jobs(state)]
+    wait([handle for handle in handles if handle.cancel()], 15)
     for pid in dispatchers_of(state):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)

@@ -196,11 +196,15 @@ except JobNotStarted as error:
     print(error)
 """
     assert "No module named 'nothing'" in run_script(script, PYTHONPATH=str(tmp_path)).stdout
-    code = "from clustrix.backends import Backend, Receipt\nclass Missing(Backend):\n    pass\n"
+    code = """
+from clustrix.backends import Backend, Receipt
+class Missing(Backend):
+    async def submit(self, jobs):
+        return [Receipt(refused="it is full") for job in jobs]
+"""
     (tmp_path / "nothing.py").write_text(code)
     (before,) = dispatchers_of(fresh_state)
-    script = script.replace("(one)()", "(one).submit().cancel()")
-    assert run_script(script, PYTHONPATH=str(tmp_path)).stdout == "True\n"
+    assert "it was refused by moon: it is full" in run_script(script, PYTHONPATH=str(tmp_path)).stdout
     assert dispatchers_of(fresh_state) == [before]
 
 

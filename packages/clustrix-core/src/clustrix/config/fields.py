@@ -52,9 +52,8 @@ class Field(NamedTuple):
             found = self.kind.check(name, given)
         except ConfigError as error:
             shown = kind_of(given) if self.secret else error.value
-            raise ConfigError(
-                error.field, shown, error.allowed, example or f"{name}={literal(self.example)}", origin
-            ) from None
+            hint = example or f"{name}={literal(self.example)}"
+            raise type(error)(error.field, shown, error.allowed, hint, origin) from None
         return Secret(found) if self.secret and found is not None else found
 
     def show(self, value: Any) -> Any:

@@ -104,6 +104,7 @@ class KillsOnLeaving(Nohup):
         for process in self.started.values():
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+        time.sleep(0.3)  # until all are dead
 
 
 class BringsHalves(Nohup):

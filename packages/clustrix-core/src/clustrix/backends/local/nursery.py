@@ -7,6 +7,7 @@ have them): library paths, locale, Python's own.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import os
 import socket
@@ -34,6 +35,11 @@ StartKey = frozenset[tuple[str, str]]
 
 _left: list[subprocess.Popen[bytes]] = []
 """Warm parents that live longer than their dispatcher: Python warns of a process that is let go while it runs."""
+
+
+@atexit.register
+def _reap() -> None:
+    _left[:] = [process for process in _left if process.poll() is None]
 
 
 class Listener(Protocol):
@@ -209,6 +215,7 @@ class Nursery:
 
         None: there is no need, somebody else will.
         """
+        _reap()
         _left.extend(parent.process for parent in self._parents.values())
         for parent in self._parents.values():
             if working is not None and (parent.pending or not working.isdisjoint(parent.pids)):
