@@ -26,6 +26,7 @@ from tests.bench.state import fresh_state
 BENCHES = {
     "imports": "imports",
     "settings": "settings",
+    "find_plugins": "extensions",
     "submit": "submissions",
     "submit_waiting": "submissions",
     "submit_history": "submissions",

@@ -19,7 +19,7 @@ import pytest
 
 from clustrix.errors import JournalError, UnknownJob
 from clustrix.journal import FINAL, Change, JobState, Journal, NewJob, Outcome, Place, state_place
-from clustrix.journal.schema import VERSION
+from clustrix.journal.schema import STEPS, VERSION
 from clustrix.runner import variables
 
 HERE = "d1"
@@ -352,3 +352,30 @@ os.waitpid(pid, 0)
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("step", range(1, VERSION))
+def test_journal_of_an_earlier_step_is_brought_up_to_date(place: Place, step: int) -> None:
+    """Its jobs are there, those that have ended and those that have not, and new ones can be added."""
+    with closing(sqlite3.connect(place.database)) as sql:
+        for text in STEPS[:step]:
+            sql.executescript(text)
+        sql.execute(f"PRAGMA user_version = {step}")
+        columns = "id, name, kind, dispatcher, backend, state, cores, environ, items, created, spec, payload"
+        for number, state in enumerate(("SUCCEEDED", "QUEUED")):
+            row = (f"J{number}", "f", "call", HERE, "local", state, 1, "e", 1, 1.0, "{}", b"")
+            marks = ", ".join("?" * len(row))
+            sql.execute(f"INSERT INTO jobs ({columns}) VALUES ({marks})", row)  # noqa: S608 -- from above
+        sql.execute("INSERT INTO events VALUES (1, 1, 2.0, 'SUCCEEDED', '')")
+        sql.commit()
+    opened = Journal(place)
+    try:
+        assert ask(place, "SELECT 1") == [(1,)]
+        assert opened.job("J0").state is JobState.SUCCEEDED
+        assert [record.id for record in opened.live(HERE)] == ["J1"]
+        assert opened.job("J1").attempt == 1
+        assert opened.submit(new_job("J2")) == "J2"
+        assert ask(place, "PRAGMA user_version") == [(VERSION,)]
+        assert ask(place, "SELECT count(*) FROM listed") == [(1,)]
+    finally:
+        opened.close()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +104,6 @@ def test_large_items_and_results(tmp_path: Path) -> None:
 
 def test_item_that_cannot_be_sent_is_named() -> None:
     """Its number, and the path to the part that refuses."""
-    import threading
 
     with pytest.raises(BundleError, match=r"item 2 → \['a'\]"):
         square.map([1, 2, {"a": threading.Lock()}])
@@ -341,3 +342,104 @@ def test_long_map_can_be_followed_to_its_end(tmp_path: Path) -> None:
     assert len(found) == 70_000
     with open("/proc/self/maps") as file:
         assert sum("results-0" in line for line in file) < 10
+
+
+# -- what the items come from
+
+
+def pair(left: int, right: str = "-", *, end: str = "") -> str:
+    return f"{left}{right}{end}"
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 5000])
+def test_generator_of_any_length(count: int) -> None:
+    """Nobody needs to know how many items there will be; each is asked for once."""
+    asked = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(count):
+            asked.append(number)
+            yield number
+
+    jobs = cluster(pair).map(numbers(), end="!")
+    assert len(jobs) == count
+    assert asked == list(range(count))
+    assert list(jobs) == [f"{number}-!" for number in range(count)]
+
+
+def test_shortest_iterable_ends_it() -> None:
+    """As with the built-in map, whichever has a length."""
+    assert list(cluster(pair).map(range(100), "abc")) == ["0a", "1b", "2c"]
+    assert list(cluster(pair).map(iter([1, 2]), (letter for letter in "xyz"))) == ["1x", "2y"]
+
+
+def test_starmap_takes_rows() -> None:
+    """Each row has the positional arguments of one item."""
+    rows = [(1, "a"), [2, "b"], (3,)]
+    assert list(cluster(pair).starmap(rows)) == ["1a", "2b", "3-"]
+    assert list(cluster(pair).starmap((row for row in rows), end=".")) == ["1a.", "2b.", "3-."]
+
+
+def test_large_items_are_kept_apart() -> None:
+    """Some of a megabyte among many small ones: each arrives as it was."""
+    items = [bytes([number % 256]) * (2_000_000 if number % 40 == 7 else 10) for number in range(100)]
+    assert list(cluster(len).map(iter(items))) == [len(item) for item in items]
+    assert list(cluster(len).map(items)) == [len(item) for item in items]
+
+
+def test_item_of_a_generator_that_cannot_be_sent_is_named() -> None:
+    """Also behind others that come from a generator, and nothing is submitted."""
+
+    def numbers() -> Iterator[Any]:
+        yield from range(50)
+        yield threading.Lock()
+
+    with pytest.raises(BundleError, match="item 50"):
+        cluster(pair).map(numbers())
+
+
+def test_error_of_a_generator_is_the_callers() -> None:
+    """Nothing is submitted."""
+
+    def numbers() -> Iterator[int]:
+        yield 1
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        cluster(pair).map(numbers())
+
+
+def worker_of(number: int) -> int:
+    time.sleep(0.002)
+    return os.getpid()
+
+
+def test_chunk_is_how_many_a_worker_takes() -> None:
+    """Whole chunks of neighbours have the same worker."""
+    pids = list(cluster(chunk=25)(worker_of).map(range(100)))
+    assert all(len(set(pids[start : start + 25])) == 1 for start in range(0, 100, 25))
+
+
+MEMORY = """
+import resource
+from clustrix import cluster
+
+def rows():
+    for number in range(300):
+        yield bytearray(1_000_000)
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+jobs = cluster(len).map(rows())
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(len(jobs), (after - before) // 1024)
+jobs.cancel()
+"""
+
+
+@pytest.mark.slow
+def test_generator_of_large_items_needs_little_memory() -> None:
+    """300 MB go through; far less is ever there."""
+    run = run_script(MEMORY)
+    count, megabytes = map(int, run.stdout.split())
+    assert count == 300
+    assert megabytes < 150, run.stderr

@@ -78,5 +78,5 @@ def test_backend_of_a_package_that_is_not_installed_names_it(world: World) -> No
         match=r'cluster_type=.slurm.: install it with: pip install "clustrix\[ssh\]"',
     ):
         world.settings().configure({"cluster_type": "slurm"})
-    with pytest.raises(ConfigError, match="did you mean .slurm"):
+    with pytest.raises(ConfigError, match="did you mean 'slurm'"):
         world.settings().configure({"cluster_type": "slrum"})

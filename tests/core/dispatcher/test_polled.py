@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -10,18 +11,24 @@ from typing import Any
 
 import pytest
 
-from clustrix import JobState, cluster, plugins
+from clustrix import JobState, cluster, configure, plugins
 from clustrix.errors import JobCancelled, JobLost, JobNotStarted, ResultDamaged
 from clustrix.job import AsyncJobResult
 from tests.core.plugins.installing import write_plugin
 from tests.core.support import add_line, lines, wait_until
 
 PLUGIN = """
+from clustrix.config import Field
+from clustrix.config import kinds
 from clustrix.plugins import hookimpl
 HOOK_API = 1
+FIELDS = [
+    Field("odd_host", kinds.text(), "nowhere", "Which odd host.", "one", scope="place"),
+    Field("odd_queue", kinds.text(), None, "Which queue there.", "long", scope="job", option="odd_queue"),
+]
 @hookimpl
 def clustrix_register(registry):
-    registry.backend("odd", "odd_place:Odd", title="Odd")
+    registry.backend("odd", "odd_place:Odd", title="Odd", fields=FIELDS)
 """
 
 PLACE = """
@@ -61,6 +68,9 @@ class Odd(Backend):
                 job.prepare()
                 null = subprocess.DEVNULL
                 self.started[job.id] = subprocess.Popen(job.command(), stdin=null, stdout=null, stderr=null)
+            (self.host.folder / f"{job.id}-settings").write_text(
+                repr((id(self), dict(self.host.settings), dict(job.settings)))
+            )
             receipts.append(Receipt("handle of " + job.name))
         return receipts
 
@@ -201,3 +211,31 @@ def test_handle_is_kept(tmp_path: Path) -> None:
     job = add("plain", tmp_path / "runs")
     job.result(timeout=30)
     assert job._home.journal.job(job.id).handle == "handle of plain"
+
+
+def told(state: Path, job: AsyncJobResult[Any]) -> tuple[int, dict[str, Any], dict[str, Any]]:
+    """Which object of the backend had the job, and with which settings."""
+    found: tuple[int, dict[str, Any], dict[str, Any]] = ast.literal_eval(
+        (state / "clustrix/backends/odd" / f"{job.id}-settings").read_text()
+    )
+    return found
+
+
+def test_each_place_has_its_own_backend(tmp_path: Path, state: Path) -> None:
+    """Fields that say which place is meant make places; others belong to a job. Both are the plugin's own."""
+    path = str(tmp_path / "runs")
+    base = cluster(cluster_type="odd")(counted)
+    try:
+        configure(odd_host="one")
+        first, second = base.submit(path), base.options(odd_queue="long").submit(path)
+        configure(odd_host="two")
+        third = base.submit(path)
+    finally:
+        configure(odd_host="nowhere")
+    for job in (first, second, third):
+        job.result(timeout=30)
+    one, same, two = (told(state, job) for job in (first, second, third))
+    assert (one[1], one[2]) == ({"odd_host": "one"}, {"odd_queue": None})
+    assert (same[1], same[2]) == ({"odd_host": "one"}, {"odd_queue": "long"})
+    assert two[1] == {"odd_host": "two"}
+    assert one[0] == same[0] != two[0]

@@ -15,23 +15,29 @@ if TYPE_CHECKING:
     from clustrix.journal.records import JobState
     from clustrix.listing import jobs
     from clustrix.mapresult import MapResult
+    from clustrix.reports import Progress
+    from clustrix.within import CurrentJob, current_job, progress
 
 __version__ = "0.2.0"
 
 __all__ = [
     "AsyncJobResult",
     "ClusterFunction",
+    "CurrentJob",
     "JobState",
     "JobStatus",
     "MapResult",
+    "Progress",
     "as_completed",
     "attach",
     "cluster",
     "configure",
+    "current_job",
     "gather",
     "get_config",
     "jobs",
     "load_config",
+    "progress",
     "save_config",
     "wait",
 ]
@@ -39,18 +45,22 @@ __all__ = [
 _HOMES = {
     "AsyncJobResult": "clustrix.job",
     "ClusterFunction": "clustrix.decorator",
+    "CurrentJob": "clustrix.within",
     "JobState": "clustrix.journal.records",
     "JobStatus": "clustrix.job",
     "MapResult": "clustrix.mapresult",
+    "Progress": "clustrix.reports",
     "as_completed": "clustrix.collecting",
     "attach": "clustrix.attaching",
     "cluster": "clustrix.decorator",
     "configure": "clustrix.config",
+    "current_job": "clustrix.within",
     "gather": "clustrix.collecting",
     "jobs": "clustrix.listing",
     "wait": "clustrix.collecting",
     "get_config": "clustrix.config",
     "load_config": "clustrix.config",
+    "progress": "clustrix.within",
     "save_config": "clustrix.config",
 }
 

@@ -8,6 +8,7 @@ from concurrent.futures import wait
 from contextlib import suppress
 from typing import TextIO, TypeVar
 
+from clustrix.bars import Bar
 from clustrix.job import AsyncJobResult
 from clustrix.journal import JobState
 from clustrix.logs import Tail
@@ -32,11 +33,13 @@ def wait_for(job: AsyncJobResult[R]) -> R:
     pause = _FIRST_PAUSE_SECONDS
     begun = time.monotonic()
     silent = True
+    bar = Bar(job._line, job._shows)
     try:
         while not wait([job], pause).done:
             # Only for the output: the end of the job wakes this at once.
             shown = _show(tail)
             pause = _FIRST_PAUSE_SECONDS if shown else min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+            bar.tick()
             if silent and time.monotonic() - begun > _PATIENCE_SECONDS:
                 silent = False
                 _say_why_it_waits(job)
@@ -50,6 +53,7 @@ def wait_for(job: AsyncJobResult[R]) -> R:
         _show(tail)
         raise
     finally:
+        bar.close()
         tail.close()
     return job.result()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import types
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from clustrix.config.settings import merge_options, resolve, stack_options
@@ -74,17 +74,24 @@ class ClusterFunction(Generic[P, R]):
         return submit_call(self._subject(), (*self._bound, *args), kwargs)
 
     def map(self, /, *iterables: Iterable[Any], **common: Any) -> MapResult[R]:
-        """Submit one job that calls the function for each item; returns its handle at once.
+        """Submit one job that calls the function for each item; returns its handle when all items are written down.
 
-        Several iterables give one positional argument each, as with the built-in ``map``; ``common`` goes to every call.
+        Several iterables give one positional argument each, as with the built-in ``map``, and the shortest ends it; ``common`` goes to
+        every call.  They are gone through once, a few at a time, so that a generator of any length needs little memory.
         Raises as ``submit`` does.
         """
         from clustrix.submission import submit_map
 
         if not iterables:
             raise TypeError("map() needs at least one iterable of items")
-        items = list(zip(*iterables, strict=False))
-        found: Any = submit_map(self._subject(), self._bound, items, common)
+        found: Any = submit_map(self._subject(), self._bound, _rows(iterables), common)
+        return found  # type: ignore[no-any-return]
+
+    def starmap(self, /, rows: Iterable[Sequence[Any]], **common: Any) -> MapResult[R]:
+        """The same with the positional arguments of each item in a row: ``fit.starmap([(a, 1), (b, 2)])``."""
+        from clustrix.submission import submit_map
+
+        found: Any = submit_map(self._subject(), self._bound, _Rows(map(tuple, rows), _length(rows)), common)
         return found  # type: ignore[no-any-return]
 
     def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -176,6 +183,29 @@ def _finished(value: Any) -> Any:
         return thread.submit(asyncio.run, value).result()
 
 
+class _Rows:
+    """The arguments of items, one after the other, and how many there will be, if that is known."""
+
+    def __init__(self, rows: Iterator[tuple[Any, ...]], length: int) -> None:
+        self._rows = rows
+        self._length = length
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return self._rows
+
+    def __length_hint__(self) -> int:
+        return self._length
+
+
+def _rows(iterables: Sequence[Iterable[Any]]) -> _Rows:
+    return _Rows(zip(*iterables, strict=False), min(map(_length, iterables)))
+
+
+def _length(iterable: Iterable[Any]) -> int:
+    """Zero if it is not known."""
+    return len(iterable) if isinstance(iterable, Sized) else 0
+
+
 def _rebuild(
     function: Callable[P, R], options: dict[str, Any], bound: tuple[Any, ...], kind: type | None
 ) -> ClusterFunction[P, R]:
@@ -193,6 +223,7 @@ def cluster(
     memory: str | int | None = ...,
     time: str | float | None = ...,
     async_submit: bool = ...,
+    chunk: int | None = ...,
     cluster_type: str = ...,
     environment_variables: dict[str, str] = ...,
     key: str | None = ...,
@@ -200,12 +231,14 @@ def cluster(
     name: str | None = ...,
     on_error: str = ...,
     profile: str | None = ...,
+    progress: bool = ...,
     retries: int = ...,
     retry_delay: str | float | None = ...,
     retry_memory: float | None = ...,
     retry_memory_limit: str | int | None = ...,
     retry_on: type[Exception] | str | Sequence[type[Exception] | str] = ...,
     reuse: bool = ...,
+    secrets: Sequence[str] = ...,
     tags: Sequence[str] = ...,
 ) -> Callable[[Callable[P, R]], ClusterFunction[P, R]]: ...
 def cluster(function: Any = None, /, **options: Any) -> Any:

@@ -6,15 +6,18 @@ import asyncio
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from clustrix import logs, outcomes
+from clustrix import logs, outcomes, reports
+from clustrix.bars import TICK_SECONDS, Bar, Line
 from clustrix.errors import ClustrixError
 from clustrix.journal import FINAL, JobRecord, JobState
+from clustrix.reports import Progress
 from clustrix.session import Session, session
 
 R = TypeVar("R")
@@ -57,6 +60,8 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
         self.name = name
         """The function's name."""
         self.backend = backend
+        self._shows = True
+        """Whether who waits for it is shown how far it is."""
         self.reused = False
         """Whether an earlier submission was found to be this one: nothing was submitted for this handle."""
         self._decoding = threading.Lock()
@@ -127,6 +132,11 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
             self.id, record.name, record.state, record.reason, record.backend, record.created, started, ended
         )
 
+    def progress(self) -> Progress | None:
+        """How far the job says that it is (``clustrix.progress``), now; None if it says nothing, or has ended."""
+        found = [] if self.done() else reports.read(self._home.place, self.id)
+        return found[-1] if found else None
+
     def running(self) -> bool:
         """Whether it runs now."""
         return not self.done() and self.state is JobState.RUNNING
@@ -159,8 +169,11 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
     def _wait(self, timeout: float | None) -> tuple[bool, Any]:
         _ = self._home
         try:
-            with suppress(CancelledError):  # the journal knows more
-                super().result(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+            if super().done():
+                with suppress(CancelledError):  # the journal knows more
+                    super().result(0)  # raises if nobody could run it
+            else:
+                self._await_end(timeout)
         except FutureTimeoutError:
             raise TimeoutError(
                 f"job {self.id} ({self.name}) is not done after {timeout:g} s; it goes on"
@@ -169,6 +182,29 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
             self._say_how_to_go_on()
             raise
         return self._read()
+
+    def _await_end(self, timeout: float | None) -> None:
+        deadline = None if timeout is None else time.monotonic() + min(timeout, threading.TIMEOUT_MAX)
+        bar = Bar(self._line, self._shows)
+        try:
+            while True:
+                left = threading.TIMEOUT_MAX if deadline is None else deadline - time.monotonic()
+                # Woken at its end at once; before that, only for what is shown.
+                part = min(left, TICK_SECONDS) if bar.wanted else left
+                try:
+                    with suppress(CancelledError):  # the journal knows more
+                        super().result(max(0.0, part))
+                    return
+                except FutureTimeoutError:
+                    if part >= left:
+                        raise
+                bar.tick()
+        finally:
+            bar.close()
+
+    def _line(self) -> Line | None:
+        told = self.progress()
+        return None if told is None else Line(self.name, told.done, told.total, told.message)
 
     def _say_how_to_go_on(self) -> None:
         print(

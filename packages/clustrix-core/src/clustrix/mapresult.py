@@ -11,11 +11,13 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from clustrix import outcomes
+from clustrix.bars import TICK_SECONDS, Bar, Line, rest
 from clustrix.errors import ClustrixError, ResultDamaged
 from clustrix.job import AsyncJobResult
 from clustrix.journal import JobRecord
 from clustrix.results.found import Found
 from clustrix.results.sequences import Completed, Results
+from clustrix.runner import policy
 from clustrix.session import Session
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class MapResult(AsyncJobResult[list[R]]):
     """A map that was submitted: its results in the order of the items, each as soon as it is there.
 
     ``len(jobs)``, ``jobs[3]``, ``for r in jobs``, ``async for r in jobs``; ``jobs.result()`` waits for all.  An item that failed
-    raises its own error at its place, and no other.  ``print(jobs)`` says how far it is, and what has failed.
+    raises its own error at its place, and no other (``on_error="collect"``: it stands there as a value).  ``print(jobs)`` says how far it is, and what has failed.
     """
 
     def __init__(
@@ -219,17 +221,33 @@ class MapResult(AsyncJobResult[list[R]]):
 
     def _wait_until(self, ready: Callable[[], bool], deadline: float | None) -> bool:
         """False if it is not by then."""
+        bar = self._bar
         try:
             with self._changed:
                 while not ready():
                     left = _left(deadline)
                     if left <= 0:
                         return False
-                    self._changed.wait(left)
+                    self._changed.wait(min(left, TICK_SECONDS) if bar.wanted else left)
+                    bar.tick()
         except KeyboardInterrupt:
+            bar.close()
             self._say_how_to_go_on()
             raise
         return True
+
+    @cached_property
+    def _bar(self) -> Bar:
+        """Shown from the first wait to the end of the map, or of who iterates over it."""
+        return Bar(self._line, self._shows)
+
+    def _line(self) -> Line:
+        self._found.look()
+        done, failed = len(self._found), len(self._found.failed)
+        began = self.status().started
+        parts = [f"{done:,} of {self._count:,}", f"{failed:,} failed" if failed else ""]
+        parts.append(rest(done, self._count, time.time() - began) if began else "waits")
+        return Line(self.name, done, self._count, ", ".join(part for part in parts if part))
 
     async def _until(self, ready: Callable[[], bool], deadline: float | None = None) -> bool:
         """The same in a coroutine."""
@@ -259,9 +277,15 @@ class MapResult(AsyncJobResult[list[R]]):
 
     def _item(self, index: int) -> R:
         succeeded, value = self._decoded(index)
-        if succeeded:
+        if succeeded or self._collects:
             return value  # type: ignore[no-any-return]
         raise value
+
+    @cached_property
+    def _collects(self) -> bool:
+        """Whether an item's error stands among the results."""
+        journal = self._home.journal
+        return policy.of_spec(journal.spec(journal.job(self.id).seq)).on_error == policy.COLLECT
 
     def _decoded(self, index: int) -> tuple[bool, Any]:
         subject = outcomes.Subject(self.id, self.name, self.backend, index)
@@ -281,7 +305,7 @@ class MapResult(AsyncJobResult[list[R]]):
         self._found.look()
         for index in range(self._count):
             succeeded, value = self._decoded(index)
-            if not succeeded:
+            if not succeeded and not self._collects:
                 return False, value
             values.append(value)
         return True, values

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from clustrix.attaching import attach
@@ -15,7 +15,7 @@ from clustrix.bundle import pack_call, pack_map
 from clustrix.bundle.packing import Reference
 from clustrix.config import format_bytes
 from clustrix.config.notices import levels_to_the_caller
-from clustrix.errors import ClustrixError, ResourcesUnavailable
+from clustrix.errors import ClustrixError, ResourcesUnavailable, storage_error
 from clustrix.job import AsyncJobResult
 from clustrix.journal import REUSE, NewJob
 from clustrix.journal.ids import new_id
@@ -56,26 +56,33 @@ def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]
     if known != job.id:
         return _reused(known)
     handle: AsyncJobResult[Any] = AsyncJobResult(home, None, job.id, job.name, job.backend)
+    handle._shows = subject.settings["progress"]
     home.client(job.dispatcher).submitted(job.id, handle._news)
     return handle
 
 
 def submit_map(
-    subject: Subject, bound: tuple[Any, ...], items: Sequence[tuple[Any, ...]], common: Mapping[str, Any]
+    subject: Subject, bound: tuple[Any, ...], items: Iterable[tuple[Any, ...]], common: Mapping[str, Any]
 ) -> AsyncJobResult[Any]:
     """Make one job of many calls: ``function(*bound, *item, **common)``.  Raises as ``submit_call`` does."""
     home = session()
+    if subject.settings["reuse"] and subject.settings["key"] is None:
+        items = list(items)  # they are gone through twice
     key, earlier = _recognised(home, subject, _map_digest, bound, items, common)
     if earlier is not None:
         return earlier
     cores = min(subject.settings["default_cores"], machine_cores())
     workers = max(1, min(machine_cores() // cores, subject.settings["max_parallel_jobs"] or machine_cores()))
-    payload = pack_map(home.blobs, subject.function, subject.reference, bound, items, common, workers)
-    job = _new_job(home, subject, "map", payload, len(items), key)
+    chunk = subject.settings["chunk"]
+    payload, count = pack_map(
+        home.blobs, subject.function, subject.reference, bound, items, common, workers, chunk
+    )
+    job = _new_job(home, subject, "map", payload, count, key)
     known = _write(home, job, subject)
     if known != job.id:
         return _reused(known)
-    handle: MapResult[Any] = MapResult(home, None, job.id, job.name, job.backend, len(items))
+    handle: MapResult[Any] = MapResult(home, None, job.id, job.name, job.backend, count)
+    handle._shows = subject.settings["progress"]
     home.client(job.dispatcher).submitted(job.id, handle._news)
     return handle
 
@@ -129,9 +136,34 @@ def _reused(job: str) -> AsyncJobResult[Any]:
 
 
 def _write(home: Session, job: NewJob, subject: Subject) -> str:
-    known = home.journal.submit(job, home.introduction(), subject.settings["environment_variables"])
+    added = subject.settings["environment_variables"]
+    if subject.settings["secrets"]:
+        added = {**added, **_sealed(home, subject.settings["secrets"], added)}
+    known = home.journal.submit(job, home.introduction(), added)
     home.introduced = True
     return known
+
+
+_seals: dict[tuple[str, str, str], str] = {}
+"""What this process has sealed, by key, name and text: the same again is the same file again."""
+
+
+def _sealed(home: Session, names: Sequence[str], added: Mapping[str, str]) -> dict[str, str]:
+    """Secrets as the journal's files may have them.  Raises SecretUnavailable for one that is nowhere."""
+    from clustrix.config.secrets import of_variable
+    from clustrix.runner import sealing
+
+    try:
+        path = sealing.key_path(home.place.root)
+        found = {}
+        for name in names:
+            known = (path, name, added[name] if name in added else of_variable(name))
+            if known not in _seals:
+                _seals[known] = sealing.seal(known[2], path)
+            found[name] = _seals[known]
+    except OSError as error:
+        raise storage_error(home.place.root, error) from error
+    return found
 
 
 def _new_job(
@@ -171,7 +203,7 @@ def _spec(subject: Subject) -> str:
             settings["on_error"],
             settings["retries"],
             settings["retry_on"],
-            settings["retry_delay"] or 0.0,
+            settings["retry_delay"],
             settings["retry_memory"] or 1.0,
             settings["retry_memory_limit"],
         )._asdict()

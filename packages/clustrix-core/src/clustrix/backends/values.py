@@ -155,6 +155,8 @@ class JobSpec:
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         order = {
             "job": self.id,
+            "name": self.name,
+            "attempt": self.attempt,
             "kind": self.kind,
             "items": self.items,
             "workers": max(1, min(workers, self.items)),

@@ -12,22 +12,20 @@ import linecache
 import os
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cloudpickle import cloudpickle
 
 from clustrix.bundle import sources
 from clustrix.bundle.blobs import INLINE_BYTES, BlobStore
+from clustrix.bundle.granules import add_items
 from clustrix.errors import BundleError
 from clustrix.runner.frames import Buffer, packed
 from clustrix.runner.pickling import Pickled, Pickler, Unpicklable, dump
 
 TOGETHER_BYTES = 65536
 """Arguments whose pickle is larger are pickled each by itself, so that equal ones become equal blobs."""
-
-_GRANULES = 256
-_GRANULE_BYTES = 1 << 20
 
 Reference = tuple[str, str]
 """Module and qualified name of a decorated function that can be imported where the job runs."""
@@ -57,7 +55,7 @@ class _Recorder(Pickler):
         return super().reducer_override(obj)
 
 
-class _Packer:
+class Packer:
     """Collects pieces, and the modules that the pickles refer to."""
 
     def __init__(self, store: BlobStore) -> None:
@@ -118,7 +116,7 @@ def pack_call(
 
     Raises BundleError with the path to what cannot be sent; JournalFull, JournalUnusable when a blob cannot be stored.
     """
-    packer = _Packer(store)
+    packer = Packer(store)
     meta = packer.function(function, reference)
     try:
         together = packer.pickle((args, dict(kwargs)), "arguments")
@@ -132,7 +130,7 @@ def pack_call(
 
 
 def _worth_apart(
-    packer: _Packer, together: Pickled, args: Sequence[Any], kwargs: Mapping[str, Any], meta: dict[str, Any]
+    packer: Packer, together: Pickled, args: Sequence[Any], kwargs: Mapping[str, Any], meta: dict[str, Any]
 ) -> bool:
     """Pickle each argument by itself, unless they share objects: then they stay together, as in a local call."""
     positional = [packer.dump(value, f"argument {index}") for index, value in enumerate(args)]
@@ -168,15 +166,17 @@ def pack_map(
     function: Callable[..., Any],
     reference: Reference | None,
     bound: tuple[Any, ...],
-    items: Sequence[tuple[Any, ...]],
+    items: Iterable[tuple[Any, ...]],
     common: Mapping[str, Any],
     workers: int,
-) -> bytes:
-    """The payload of a map: what all items share once, and the items in granules of a few.
+    chunk: int | None = None,
+) -> tuple[bytes, int]:
+    """The payload of a map, and how many items it has: what all items share once, and the items in granules of a few.
 
-    ``items`` are the positional arguments of each item, behind ``bound``.  Raises as ``pack_call`` does.
+    ``items`` are the positional arguments of each item, behind ``bound``; they are gone through once.  ``chunk``: how many a worker
+    takes at a time; None: what suits.  Raises as ``pack_call`` does.
     """
-    packer = _Packer(store)
+    packer = Packer(store)
     meta = packer.function(function, reference)
     try:
         together = packer.pickle((bound, dict(common)), "arguments")
@@ -187,30 +187,8 @@ def pack_map(
             packer.dump(value, f"argument '{name}'")  # raises, with the argument's own name
         raise
     meta["common"] = packer.add_pickled(together)
-    size = max(1, len(items) // _GRANULES)
-    granules, size = _granules(packer, items, size)
-    meta |= {"items": len(items), "workers": workers, "granule": size}
-    meta["granules"] = [packer.add_pickled(pickled) for pickled in granules]
-    return packer.finish(meta)
-
-
-def _granules(packer: _Packer, items: Sequence[tuple[Any, ...]], size: int) -> tuple[list[Pickled], int]:
-    """The items, pickled ``size`` at a time; fewer at a time where that makes large pickles."""
-    while True:
-        granules = []
-        for start in range(0, len(items), size):
-            try:
-                pickled = packer.pickle(list(items[start : start + size]), "items")
-            except Unpicklable:
-                for index, item in enumerate(items[start : start + size], start):
-                    packer.dump(item[0] if len(item) == 1 else item, f"item {index}")
-                raise
-            if size > 1 and len(pickled.stream) > _GRANULE_BYTES:
-                break
-            granules.append(pickled)
-        else:
-            return granules, size
-        size = max(1, size // 8)
+    meta |= {"workers": workers, "chunk": chunk, **add_items(packer, items)}
+    return packer.finish(meta), meta["items"]
 
 
 def reference_to(function: Any, decorated: Any) -> Reference | None:

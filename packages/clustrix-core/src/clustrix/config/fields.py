@@ -126,6 +126,16 @@ _CORE = (
         scope="session",
     ),
     Field(
+        "progress",
+        kinds.FLAG,
+        True,
+        "Show who waits how far it is: a bar on a terminal, a line every half minute elsewhere.",
+        False,
+        group="session",
+        option="progress",
+        scope="session",
+    ),
+    Field(
         "local_strict",
         kinds.FLAG,
         False,
@@ -143,6 +153,25 @@ _CORE = (
         2,
         group="session",
         scope="session",
+    ),
+    Field(
+        "chunk",
+        kinds.count(1, 1_000_000, "number"),
+        None,
+        "How many items of a map a worker takes at a time; None: what suits, a twentieth of a second's worth.",
+        100,
+        option="chunk",
+        setting=False,
+    ),
+    Field(
+        "secrets",
+        kinds.texts(200, 50, "names of variables"),
+        (),
+        "Environment variables that are secret: the job has them, and their values are in no file in the clear, nor in what it prints.",
+        ["WANDB_API_KEY"],
+        security="Each is taken from the environment or, if it is not there, from the keyring. Whoever can run programs as you can still "
+        "get at it, and so can the job. Values of less than four characters are not blotted out of what the job prints.",
+        option="secrets",
     ),
     Field(
         "reuse",
@@ -184,7 +213,7 @@ _CORE = (
     ),
     Field(
         "retry_delay",
-        kinds.TIME,
+        kinds.DELAY,
         1.0,
         "How long to wait before the first retry; twice as long before each that follows.",
         "30 s",

@@ -114,6 +114,16 @@ MEMORY = Kind("memory", parse_memory, _or_none(_read_number), say=format_bytes)
 TIME = Kind("time", parse_time, _or_none(_read_number), say=format_time)
 
 
+def _delay(field: str, value: Any) -> float:
+    if value is None or (value == 0 and not isinstance(value, bool)):
+        return 0.0
+    return parse_time(field, value) or 0.0
+
+
+DELAY = Kind("time", _delay, _or_none(_read_number), say=format_time)
+"""A time that may be none at all."""
+
+
 def count(least: int, most: int, what: str, none: bool = True) -> Kind:
     """A whole number in bounds, or None."""
 
@@ -294,6 +304,7 @@ __all__ = [
     "BACKEND",
     "CORES",
     "CORES_HELP",
+    "DELAY",
     "ERRORS",
     "FLAG",
     "KEY",

@@ -6,6 +6,7 @@ keyring, and last a file, which is warned of when it is read.
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from typing import Any, NamedTuple
@@ -43,6 +44,21 @@ def reveal(settings: Settings, name: str, profile: str | None = None) -> str:
     if isinstance(given, Secret):
         return given.reveal()
     raise SecretUnavailable(name, None, f"not set{trouble}. {_advice(name)}")
+
+
+def of_variable(name: str) -> str:
+    """The value of a secret environment variable of a job: from the environment, else from the keyring.
+
+    Raises SecretUnavailable with what was tried.
+    """
+    if name in os.environ:
+        return os.environ[name]
+    found = _ask(name, "get_password", SERVICE, name)
+    if found is None:
+        problem = f"secret {name} is neither in the environment nor in the keyring"
+        advice = f"Set it in the environment, or keep it with: keyring set {SERVICE} {name}"
+        raise SecretUnavailable(name, None, f"{problem}. {advice}")
+    return str(found)
 
 
 def _advice(name: str) -> str:

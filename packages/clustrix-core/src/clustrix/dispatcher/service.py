@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -18,6 +19,7 @@ from clustrix.backends import JobSpec
 from clustrix.backends.committed import cancelled
 from clustrix.dispatcher.connections import Client, Connections
 from clustrix.dispatcher.instance import Instance
+from clustrix.dispatcher.observers import Observers
 from clustrix.dispatcher.places import Places
 from clustrix.dispatcher.retrying import Retries, put_away
 from clustrix.errors import JournalError
@@ -54,6 +56,7 @@ class Dispatcher:
         self._seen = 0
         self._live: dict[str, JobSpec] = {}
         """Jobs whose outcome is not committed yet, by id."""
+        self._by_number: dict[int, JobSpec] = {}
         self._moves: dict[int, Change] = {}
         """Changes that are still to be written: the latest of each job."""
         self._moves_timer: asyncio.TimerHandle | None = None
@@ -75,6 +78,7 @@ class Dispatcher:
         self._loop.set_exception_handler(self._unexpected)
         self._places = Places(self._journal, self._instance, self._successor, self._loop, self)
         self._retries = Retries(self._journal, self._places, self._loop, self._guarded)
+        self._observers = Observers(self._loop)
         self._clients = Connections(self._instance, self._loop, self, self._guarded)
         log.info("dispatcher %s (%s) serves %s", os.getpid(), __version__, self._instance.place.root)
         try:
@@ -119,7 +123,7 @@ class Dispatcher:
         self._rest()
 
     def _spec(self, record: JobRecord) -> JobSpec:
-        spec = self._live[record.id] = JobSpec(record, self._journal)
+        spec = self._live[record.id] = self._by_number[record.seq] = JobSpec(record, self._journal)
         return spec
 
     def _cancel(self, jobs: list[str]) -> None:
@@ -156,7 +160,8 @@ class Dispatcher:
             log.warning("%d changes wait for the journal: %s", len(self._moves), error)
             self._moves_timer = self._loop.call_later(_RETRY_SECONDS, self._guarded, self._write_moves)
             return
-        self._moves = {}
+        moved, self._moves = self._moves, {}
+        self._observers.moved(moved.values(), self._by_number)
         point("dispatcher.after-running")
 
     def finished(self, record: JobRecord, outcome: Outcome) -> None:
@@ -185,7 +190,7 @@ class Dispatcher:
         again = self._retries.after(self._live[record.id], outcome)
         if again is not None:
             self._moves.pop(record.seq, None)
-            self._live[record.id] = again
+            self._live[record.id] = self._by_number[record.seq] = again
         return again is not None
 
     def _flush(self) -> None:
@@ -212,10 +217,13 @@ class Dispatcher:
             return
         point("dispatcher.after-commit")
         self._finished = []
-        self._moves = {}
+        moved, self._moves = self._moves, {}
+        self._observers.moved(moved.values(), self._by_number)
+        self._observers.ended(written, records, time.time())
         self._clients.tell_ends({records[outcome.seq].id: outcome.state for outcome in written})
         for record, outcome in batch:
             log.debug("job %s: -> %s %s", record.id, outcome.state, outcome.reason)
+            self._by_number.pop(record.seq, None)
         self._places.clean([self._live.pop(record.id) for record, _ in batch if record.id in self._live])
         self._drop_environs_soon()
         self._count(len(batch))
@@ -337,6 +345,7 @@ class Dispatcher:
                 self._journal.drop_environs()
         self._clients.close_doors(ours=there)
         self._retries.close()
+        self._observers.close()
         self._places.leave(self._heirs)
         self._journal.close()
         os.close(self._lock)

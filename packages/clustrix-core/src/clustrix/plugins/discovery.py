@@ -126,6 +126,9 @@ def forget() -> None:
 def _look(disabled: set[str]) -> list[Plugin]:
     plugins: dict[tuple[str, str, str], Plugin] = {}
     for distribution in distributions():
+        # To look into the text first is five times as quick as to have the entry points of all that is installed made.
+        if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
+            continue
         for point in distribution.entry_points:
             if point.group != GROUP:
                 continue

@@ -10,7 +10,7 @@ from typing import Any
 
 from clustrix.errors import ClustrixError
 from clustrix.results.cells import one_line
-from clustrix.runner.bundles import Bundle, SetupFailed
+from clustrix.runner.bundles import Bundle, Items, SetupFailed
 from clustrix.runner.frames import BlobRef, Damaged, packed, unpack
 from clustrix.session import Session
 
@@ -28,7 +28,7 @@ class Arguments:
         self._job = job
         self._lock = threading.Lock()
         self._bundle: Bundle | None = None
-        self._granule: tuple[int, list[Any]] = (-1, [])
+        self._items: Items | None = None
 
     def of(self, index: int) -> tuple[Any, ...]:
         """What an item was called with, before the arguments that all items share.
@@ -49,12 +49,9 @@ class Arguments:
         python = tuple(bundle.meta["python"])
         if python != sys.version_info[:2]:  # bytecode may be in there
             raise SetupFailed(f"they are from Python {python[0]}.{python[1]}")
-        place = bundle.meta["picked"][index] if "picked" in bundle.meta else index
-        number, rest = divmod(place, bundle.meta["granule"])
-        if self._granule[0] != number:
-            self._granule = (number, bundle.load(bundle.meta["granules"][number]))
-        found: tuple[Any, ...] = self._granule[1][rest]
-        return found
+        if self._items is None:
+            self._items = Items(bundle)
+        return self._items.get(index)
 
     def text(self, index: int) -> str:
         """The same in a few characters; what cannot be shown says so."""

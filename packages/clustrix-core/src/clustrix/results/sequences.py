@@ -38,10 +38,13 @@ class Results(Sequence[R]):
         return self._jobs._item(number)
 
     def __iter__(self) -> Iterator[R]:
-        for index in range(len(self)):
-            if index not in self._jobs._found:
-                self._jobs._wait_for(index, self._timeout)
-            yield self._jobs._item(index)
+        try:
+            for index in range(len(self)):
+                if index not in self._jobs._found:
+                    self._jobs._wait_for(index, self._timeout)
+                yield self._jobs._item(index)
+        finally:
+            self._jobs._bar.close()
 
     def __eq__(self, other: object) -> bool:
         return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented

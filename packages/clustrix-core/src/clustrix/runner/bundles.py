@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 import mmap
 import os
@@ -38,6 +39,31 @@ class Bundle(NamedTuple):
 
     def load(self, numbers: Sequence[int]) -> Any:
         return load([self.piece(number) for number in numbers])
+
+
+class Items:
+    """The arguments of a map's items: a granule is unpickled when one of its items is asked for, and the latest is kept."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._starts: list[int] = bundle.meta["starts"]
+        """Of each granule its first item."""
+        self._picked: list[int] | None = bundle.meta.get("picked")
+        """For a map of some of the items of an earlier one: which of those its own are."""
+        self._first = 0
+        self._latest: list[tuple[Any, ...]] = []
+
+    def get(self, index: int) -> tuple[Any, ...]:
+        """Those of one item.  Raises SetupFailed, and what unpickling raises."""
+        if self._picked is not None:
+            index = self._picked[index]
+        place = index - self._first
+        if not 0 <= place < len(self._latest):
+            number = bisect.bisect_right(self._starts, index) - 1
+            self._latest = self._bundle.load(self._bundle.meta["granules"][number])
+            self._first = self._starts[number]
+            place = index - self._first
+        return self._latest[place]
 
 
 def _damaged(error: Damaged) -> SetupFailed:

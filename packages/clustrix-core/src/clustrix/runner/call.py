@@ -27,7 +27,11 @@ def run(
     if not folder.claim(order.folder):
         return layout.EX_CLAIMED
     point("runner.after-claim")
-    parts = outcome.of_setup(failed) if failed else _outcome(order, bundle)
+    redactor = setup.hide_secrets()
+    parts = outcome.of_setup(failed) if failed else _outcome(order, bundle, notifier)
+    if redactor is not None:
+        setup.end_output()
+        redactor.finish()
     point("runner.before-commit")
     try:
         commit(order, parts)
@@ -39,9 +43,10 @@ def run(
     return 0
 
 
-def _outcome(order: setup.Order, found: bundles.Bundle | Damaged) -> list[Buffer]:
+def _outcome(order: setup.Order, found: bundles.Bundle | Damaged, notifier: setup.Notifier) -> list[Buffer]:
     try:
         setup.take_place(order)
+        setup.introduce(order, None, lambda: None, notifier.send)
         bundle = bundles.open_bundle(found)
     except bundles.SetupFailed as error:
         return outcome.of_setup(str(error))

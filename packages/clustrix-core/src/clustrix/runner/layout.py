@@ -23,6 +23,9 @@ MAP_RESULTS = "results-"
 MAP_STOPPED = "stopped"
 """Is there when an item has failed of a map that shall stop then: nothing more is begun."""
 
+PROGRESS = "progress"
+"""What a job tells of how far it is; of a map's worker, with its number."""
+
 EX_SOFTWARE = 70
 """The runner itself failed."""
 EX_CLAIMED = 75
@@ -37,3 +40,7 @@ def worker_folder(worker: int) -> str:
 
 def worker_results(worker: int) -> str:
     return f"{MAP_RESULTS}{worker}"
+
+
+def progress_of(worker: int | None) -> str:
+    return PROGRESS if worker is None else f"{PROGRESS}-{worker}"

@@ -51,14 +51,15 @@ class Claims:
         self._items = items
 
     def take(self, worker: int, wanted: int, workers: int) -> Claim | None:
-        """Claim up to ``wanted`` items, fewer near the end so that all workers finish together."""
+        """Claim up to ``wanted`` items; with ``workers``, fewer near the end, so that all of them finish together."""
         fcntl.flock(self._fd, fcntl.LOCK_EX)
         try:
             first = self._next()
             left = self._items - first
             if left <= 0:
                 return None
-            count = max(1, min(wanted, -(-left // (2 * workers))))
+            share = -(-left // (2 * workers)) if workers else left
+            count = max(1, min(wanted, share))
             return self._append(worker, first, first + count, first + count)
         finally:
             fcntl.flock(self._fd, fcntl.LOCK_UN)

@@ -41,26 +41,27 @@ class _Worker:
         self._workers: int = max(1, bundle.meta["workers"])
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         self._results = os.open(order.file(layout.worker_results(order.worker)), flags, 0o600)
-        self._picked: list[int] | None = bundle.meta.get("picked")
-        """For a map of some of the items of an earlier one: which of those its own are."""
         self._policy = policy.of_spec(order.place)
-        self._granule: tuple[int, list[Any]] = (-1, [])
+        self._item = bundles.Items(bundle).get
+        self._chunk: int | None = bundle.meta["chunk"]
         self._finished = self._failed = 0
 
     def run(self) -> None:
         claims = Claims(self._order.file(layout.MAP_CLAIMS), self._items)
-        wanted = 1
+        wanted = self._chunk or 1
         # The first ranges are those that a dead worker left: they were given before this worker started.
         given: Iterator[list[int]] = iter(self._order.claims)
         function = bundles.load_function(self._bundle)
         common: Common = self._bundle.load(self._bundle.meta["common"])
         marks = Marks(self._order.file(layout.MAP_MARKS))
+        worker = self._order.worker
+        setup.introduce(self._order, worker, lambda: marks.of(worker).item, self._notifier.send)
         if self._policy.retries:
             function = retrying.again(function, self._policy, self._order.worker, marks)
         while not self._stopped():
             pair = next(given, None)
             if pair is None:
-                taken = claims.take(self._order.worker, wanted, self._workers)
+                taken = claims.take(self._order.worker, wanted, 0 if self._chunk else self._workers)
                 if taken is None:
                     return
                 pair = [taken.first, taken.end]
@@ -68,6 +69,8 @@ class _Worker:
             began = time.monotonic()
             self._range(pair[0], pair[1], function, common, marks)
             self._notifier.send(b"P")
+            if self._chunk:
+                continue
             seconds = max(time.monotonic() - began, 1e-9)
             wanted = max(1, min(int((pair[1] - pair[0]) * _CLAIM_SECONDS / seconds), wanted * 8))
 
@@ -116,16 +119,6 @@ class _Worker:
     def _stopped(self) -> bool:
         return self._policy.on_error == policy.STOP and is_stopped(self._order.folder)
 
-    def _item(self, index: int) -> Any:
-        """The arguments of an item; the granule it was pickled with is unpacked once."""
-        if self._picked is not None:
-            index = self._picked[index]
-        size = self._bundle.meta["granule"]
-        number = index // size
-        if self._granule[0] != number:
-            self._granule = (number, self._bundle.load(self._bundle.meta["granules"][number]))
-        return self._granule[1][index % size]
-
 
 def _body_of(value: Any) -> tuple[int, bytes]:
     """Flags and body of a returned value: a bare pickle where that is all there is to it."""
@@ -147,6 +140,16 @@ def run(
     if not folder.claim(order.file(layout.worker_folder(order.worker))):
         return layout.EX_CLAIMED
     setup.print_into(order)
+    redactor = setup.hide_secrets()
+    try:
+        return _run(order, found, notifier)
+    finally:
+        if redactor is not None:
+            setup.end_output()
+            redactor.finish()
+
+
+def _run(order: setup.Order, found: bundles.Bundle | Damaged, notifier: setup.Notifier) -> int:
     try:
         setup.environment.check(order)
         setup.take_place(order)

@@ -11,11 +11,23 @@ import signal
 import socket
 import sys
 import types
+from collections.abc import Callable
 from contextlib import suppress
 from io import TextIOWrapper
 from typing import NamedTuple
 
-from clustrix.runner import bounds, bundles, filters, layout, modules, processes, variables
+from clustrix.runner import (
+    bounds,
+    bundles,
+    current,
+    filters,
+    layout,
+    modules,
+    processes,
+    redacting,
+    sealing,
+    variables,
+)
 from clustrix.runner.frames import BlobRef, Damaged, packed, unpack
 from clustrix.runner.messages import Decoder, encode
 from clustrix.runner.pickling import PROTOCOL, load
@@ -47,6 +59,8 @@ class Order(NamedTuple):
     blobs: str
     cores: int
     claims: list[list[int]]
+    name: str
+    attempt: int
 
     def file(self, name: str) -> str:
         return os.path.join(self.folder, name)
@@ -128,15 +142,21 @@ class Environment:
     def __init__(self) -> None:
         self._now: tuple[str, int] = ("", 0)
         self._failed: bundles.SetupFailed | None = None
+        self.secrets: list[str] = []
+        """Texts that the job must not print."""
 
     def put_on(self, order: Order) -> None:
         """Have os.environ be the submitter's, with what clustrix adds; a failure is kept for ``check``."""
         if self._now == (order.environ, order.cores):
             return
-        self._failed = None
+        self._failed, self.secrets = None, []
         self._now = (order.environ, order.cores)
         try:
-            read = variables.read(order.environ)
+            read, self.secrets = sealing.opened(variables.read(order.environ))
+        except sealing.Unsealable as error:
+            self._now = ("", 0)
+            self._failed = bundles.SetupFailed(str(error))
+            return
         except (OSError, ValueError) as error:
             self._now = ("", 0)
             self._failed = bundles.SetupFailed(
@@ -186,6 +206,26 @@ def take_place(order: Order) -> None:
         bounds.put_on(json.loads(place["bounds"]))
     if place["warnings"] != _inherited[1]:
         filters.put_on(json.loads(place["warnings"]))
+
+
+def introduce(
+    order: Order, worker: int | None, item: Callable[[], int | None], tell: Callable[[bytes], None]
+) -> None:
+    """Have the user's code find out which job it is in."""
+    job = current.CurrentJob(order.job, order.name, order.attempt, None, order.cores)
+    current.running = current.Runner(job, order.folder, worker, item, tell)
+
+
+def end_output() -> None:
+    """Have all that was printed leave this process."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+
+
+def hide_secrets() -> redacting.Redactor | None:
+    """Blot out what the job must not print.  Called when the standard files are in their places."""
+    return redacting.Redactor(environment.secrets) if environment.secrets else None
 
 
 def foresee(order: Order, payload: bytes) -> None:

@@ -58,6 +58,8 @@ def main(folder: str) -> int:
         blobs=told["blobs"],
         cores=told["cores"],
         claims=[],
+        name=told["name"],
+        attempt=told["attempt"],
     )
     setup.print_into(order)
     setup.open_standard_files()

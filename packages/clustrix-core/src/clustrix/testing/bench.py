@@ -86,8 +86,8 @@ class Bench:
     ) -> JobSpec:
         """The same for a map."""
         rows = [(item,) for item in items]
-        payload = pack_map(self._blobs, _travelling(function), None, (), rows, {}, workers)
-        return self._new("map", payload, len(items), "f", more)
+        payload, count = pack_map(self._blobs, _travelling(function), None, (), rows, {}, workers)
+        return self._new("map", payload, count, "f", more)
 
     def _new(self, kind: str, payload: bytes, items: int, name: str, more: dict[str, Any]) -> JobSpec:
         needs = {"cores": 1, "memory_bytes": None, "time_s": None, **more}

@@ -107,6 +107,8 @@ class Run:
             blobs=place.blobs,
             cores=self.need.cores,
             claims=self.claims_for(worker),
+            name=self.record.name,
+            attempt=self.record.attempt,
         )
 
     def ready(self) -> Outcome | None:
