@@ -95,6 +95,9 @@ def _raw(page: Path) -> Iterator[Block]:
             yield Block(name, number + 1, match["info"].strip(), text, told[1] if told else "")
         elif directive[1] == "literalinclude":
             caption = _CAPTION.search(text)
+            if caption is None:
+                number = end + 1
+                continue  # a part of a file: nothing that somebody types
             included = (page.parent / directive[2]).read_text(encoding="utf-8")
             yield Block(name, number, "literalinclude", included, caption[1] if caption else "")
         elif directive[1] not in _NO_CODE:
@@ -107,6 +110,7 @@ def not_run() -> dict[tuple[str, str], str]:
     found = {}
     for line in LISTED.read_text(encoding="utf-8").splitlines():
         if line.strip() and not line.startswith("#"):
-            page, title, reason = (part.strip() for part in line.split(" | "))
-            found[page, title] = reason
+            page, _, rest = line.partition(" | ")
+            title, _, reason = rest.rpartition(" | ")
+            found[page.strip(), title.strip()] = reason.strip()
     return found

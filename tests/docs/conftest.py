@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -10,13 +11,30 @@ from tests.core.support import end_everything
 from tests.docs.blocks import ROOT, blocks_of, not_run
 from tests.docs.page import Page
 
+Open = Callable[[str], Page]
+
 
 @pytest.fixture(scope="module")
-def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """The page of the name that is the fixture's parameter."""
-    home, state = tmp_path_factory.mktemp("h"), tmp_path_factory.mktemp("s")
+def open_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
+    """Opens the page of a name; the one before is closed then."""
+    opened: dict[str, Page] = {}
+    with ExitStack() as stack:
+
+        def open_page(name: str) -> Page:
+            if name not in opened:
+                stack.close()
+                opened.clear()
+                opened[name] = stack.enter_context(_read(name, tmp_path_factory))
+            return opened[name]
+
+        yield open_page
+
+
+@contextmanager
+def _read(name: str, folders: pytest.TempPathFactory) -> Iterator[Page]:
+    home, state = folders.mktemp("h"), folders.mktemp("s")
     listed = not_run()
-    blocks = [block for block in blocks_of(ROOT / request.param) if (block.page, block.title) not in listed]
+    blocks = [block for block in blocks_of(ROOT / name) if (block.page, block.title) not in listed]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(state))
         patch.setenv("XDG_CONFIG_HOME", str(home / ".config"))

@@ -8,11 +8,14 @@ import re
 import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.docs.blocks import ROOT, Block
 
 _LONGEST_SECONDS = 100
+_SETTINGS_SECONDS = 1.1
+"""For so long a process may not see that a file of settings has been edited."""
 _START = "import sys; sys.path.insert(0, {root!r}); from tests.docs import session; del sys.path[0]; session.serve({answers})"
 
 
@@ -76,6 +79,8 @@ class Page:
             path = self._folder / path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text, encoding="utf-8")
+            if self._session is not None:
+                time.sleep(_SETTINGS_SECONDS)
             return None
         if block.language == "console":
             return self._console(block.text)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import pytest
 
 from tests.docs.blocks import PAGES, RUN, Block, blocks_of, not_run
-from tests.docs.page import Page
+from tests.docs.conftest import Open
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 LISTED = not_run()
-RUNNING = [
-    pytest.param(block.page, block, id=str(block)) for block in BLOCKS if (block.page, block.title) not in LISTED
-]
+RUNNING = [block for block in BLOCKS if (block.page, block.title) not in LISTED]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("page", "block"), RUNNING, indirect=["page"])
-def test_block_does_what_it_shows(page: Page, block: Block) -> None:
+@pytest.mark.parametrize("block", RUNNING, ids=str)
+def test_block_does_what_it_shows(open_page: Open, block: Block) -> None:
     """In its place: after the blocks above it, in the session of its page."""
     if not block.file:
         assert block.language in RUN, f"{block}: it is no code that can run: list it in tests/docs/not-run"
-    wrong = page.run(block)
+    wrong = open_page(block.page).run(block)
     if wrong:
         pytest.fail(f"{block}: {wrong}", pytrace=False)
 
