@@ -16,7 +16,7 @@ import traceback
 def serve(answers: int) -> None:
     """Until standard input ends."""
     os.set_inheritable(answers, False)
-    blocks, sys.stdin = sys.stdin, open(os.devnull)
+    blocks, sys.stdin = sys.stdin, open(os.devnull)  # noqa: SIM115 -- for as long as the session
     for line in blocks:
         failed = not _typed(**json.loads(line))
         sys.stdout.flush()
