@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version as installed_version
+from typing import Any
 
 project = "clustrix"
 author = "The clustrix developers"
@@ -20,3 +21,22 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"  # files read downwards, in the order of a call
 autodoc_typehints = "signature"
 autodoc_class_signature = "separated"
+
+
+def setup(app: Any) -> None:
+    """Leave out what Python has made by itself: constructors without a docstring, and "Alias for field number 3"."""
+    app.connect("autodoc-skip-member", _is_made)
+    app.connect("autodoc-process-docstring", _say_nothing_of_aliases)
+
+
+def _is_made(app: Any, what: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
+    own = getattr(member, "__doc__", None) or ""
+    made = name == "__new__" or (name == "__init__" and own in ("", object.__init__.__doc__))
+    return True if made else None
+
+
+def _say_nothing_of_aliases(
+    app: Any, what: str, name: str, member: Any, options: Any, lines: list[str]
+) -> None:
+    if lines and lines[0].startswith("Alias for field number"):
+        lines.clear()
