@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from clustrix.collecting import as_completed, gather, wait
     from clustrix.config import configure, get_config, load_config, save_config
     from clustrix.decorator import ClusterFunction, cluster
+    from clustrix.executor import ClusterExecutor
     from clustrix.job import AsyncJobResult, JobStatus
     from clustrix.journal.records import JobState
     from clustrix.listing import jobs
@@ -22,6 +23,7 @@ __version__ = "0.2.0"
 
 __all__ = [
     "AsyncJobResult",
+    "ClusterExecutor",
     "ClusterFunction",
     "CurrentJob",
     "JobState",
@@ -44,6 +46,7 @@ __all__ = [
 
 _HOMES = {
     "AsyncJobResult": "clustrix.job",
+    "ClusterExecutor": "clustrix.executor",
     "ClusterFunction": "clustrix.decorator",
     "CurrentJob": "clustrix.within",
     "JobState": "clustrix.journal.records",

@@ -81,7 +81,7 @@ def wait(
 
 
 def _until_one_fails(jobs: set[Job], timeout: float | None) -> set[Future[Any]]:
-    # A future of ours has no exception set: it is read when it is asked for.
+    # A cancelled job counts as well, which concurrent.futures sees otherwise.
     deadline = None if timeout is None else time.monotonic() + timeout
     ended: set[Future[Any]] = set()
     while len(ended) < len(jobs):

@@ -27,6 +27,14 @@ _listening = threading.local()
 """``here`` is set in threads that listen to a dispatcher."""
 
 
+_ENDS = {"done": JobState.SUCCEEDED, "cancelled": JobState.CANCELLED, "undone": JobState.FAILED}
+"""What the dispatcher's news of an end say; all that came to no result otherwise are alike to who waits."""
+
+
+class _Unread(Exception):
+    """Stands in a future for the error that is in the journal: ``concurrent.futures.wait`` sees that there is one."""
+
+
 class JobStatus(NamedTuple):
     """A job at one moment, as the journal has it.  Times are seconds since the epoch, UTC; None: not yet."""
 
@@ -72,7 +80,7 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
     def _follow(self, record: JobRecord) -> None:
         """Take up a job that was submitted before."""
         if record.state in FINAL:
-            self._settle(record.state is JobState.CANCELLED)
+            self._settle(record.state)
         else:
             self._session.client(record.dispatcher).watch([self.id], self._news)
 
@@ -89,20 +97,22 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
     def _news(self, news: str, error: ClustrixError | None) -> None:
         """From the dispatcher, in the thread that listens to it."""
         _listening.here = True
-        if news in ("done", "cancelled"):
-            self._settle(news == "cancelled")
+        if news in _ENDS:
+            self._settle(_ENDS[news])
         elif news == "failed" and error is not None and not super().done():
             self.set_exception(error)
 
-    def _settle(self, cancelled: bool) -> None:
+    def _settle(self, state: JobState) -> None:
         if super().done():
             return
-        if cancelled:
+        # The value is read from the journal when it is asked for: it may be large, and wanted by nobody.
+        if state is JobState.CANCELLED:
             super().cancel()
             self.set_running_or_notify_cancel()
-        else:
-            # The value is read from the journal when it is asked for: it may be large, and wanted by nobody.
+        elif state is JobState.SUCCEEDED:
             self.set_result(None)
+        else:
+            self.set_exception(_Unread())
 
     def done(self) -> bool:
         """Whether the job has ended, in whatever way."""
@@ -170,7 +180,7 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
         _ = self._home
         try:
             if super().done():
-                with suppress(CancelledError):  # the journal knows more
+                with suppress(CancelledError, _Unread):  # the journal knows more
                     super().result(0)  # raises if nobody could run it
             else:
                 self._await_end(timeout)
@@ -192,7 +202,7 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
                 # Woken at its end at once; before that, only for what is shown.
                 part = min(left, TICK_SECONDS) if bar.wanted else left
                 try:
-                    with suppress(CancelledError):  # the journal knows more
+                    with suppress(CancelledError, _Unread):  # the journal knows more
                         super().result(max(0.0, part))
                     return
                 except FutureTimeoutError:
@@ -267,7 +277,7 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
 
     def _pause(self, seconds: float) -> None:
         """Wait for the end of the job, but not longer than this."""
-        with suppress(CancelledError, FutureTimeoutError, ClustrixError):
+        with suppress(CancelledError, FutureTimeoutError, ClustrixError, _Unread):
             super().result(seconds)
 
     def __await__(self) -> Generator[Any, None, R]:

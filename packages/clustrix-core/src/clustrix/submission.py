@@ -179,7 +179,7 @@ def _new_job(
         cores=cores,
         memory_bytes=memory,
         time_s=subject.settings["default_time"],
-        spec=_spec(subject),
+        spec=_spec(subject, kind),
         payload=payload,
         items=items,
         parent=os.environ.get(JOB_VARIABLE),
@@ -194,7 +194,7 @@ def _tags(subject: Subject) -> str:
     return json.dumps(tags, separators=(",", ":")) if tags else ""
 
 
-def _spec(subject: Subject) -> str:
+def _spec(subject: Subject, kind: str) -> str:
     """The place of the submission, with what there is to say beside it."""
     settings = subject.settings
     more: dict[str, Any] = {}
@@ -207,6 +207,8 @@ def _spec(subject: Subject) -> str:
             settings["retry_memory"] or 1.0,
             settings["retry_memory_limit"],
         )._asdict()
+    if kind == "map" and settings["max_parallel_jobs"]:
+        more["workers"] = settings["max_parallel_jobs"]
     own = _own_fields(subject, "job")
     if own:
         more["settings"] = own

@@ -18,6 +18,9 @@ def main() -> None:
         from clustrix.cli.failures import exit_with
 
         exit_with(error)
+    except BrokenPipeError:  # as of `clustrix jobs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

@@ -17,7 +17,18 @@ def clustrix() -> None:
 
 
 clustrix.later = {
+    "cancel": Later("clustrix.cli.jobs:cancel", "End jobs, with all of their processes."),
     "config": Later("clustrix.cli.config:config", "Show and change settings, and tell where they come from."),
+    "dispatcher": Later("clustrix.cli.service:dispatcher", "See to the background processes that move jobs."),
+    "forget": Later("clustrix.cli.jobs:forget", "Have the next call of a function run anew."),
+    "jobs": Later("clustrix.cli.listing:jobs", "List jobs, the newest first."),
+    "logs": Later("clustrix.cli.jobs:logs", "Print what a job has printed."),
+    "plugins": Later("clustrix.cli.service:plugins", "List what is installed beside the core."),
+    "result": Later("clustrix.cli.jobs:result", "Wait for a job, and print what it returned."),
+    "retry": Later("clustrix.cli.jobs:retry", "Run the failed items of a map once more."),
+    "status": Later("clustrix.cli.jobs:status", "Tell where jobs are, since when, and why."),
+    "timeline": Later("clustrix.cli.why:timeline", "Show in which state a job was for how long."),
+    "why": Later("clustrix.cli.why:why", "Tell why a job waits, or why it ended as it did."),
 }
 
 

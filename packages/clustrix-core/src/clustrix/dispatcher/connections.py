@@ -102,8 +102,10 @@ class Connections:
 
     def tell_ends(self, states: dict[str, JobState]) -> None:
         """Tell how jobs ended; then they are watched no longer."""
+        done = [job for job, state in states.items() if state is JobState.SUCCEEDED]
         cancelled = [job for job, state in states.items() if state is JobState.CANCELLED]
-        for news, jobs in (("done", states.keys() - cancelled), ("cancelled", cancelled)):
+        undone = states.keys() - {*done, *cancelled}
+        for news, jobs in (("done", done), ("cancelled", cancelled), ("undone", undone)):
             self.tell(news, jobs)
         for job in states:
             for number in self._watchers.pop(job, ()):

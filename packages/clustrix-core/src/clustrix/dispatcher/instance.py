@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from clustrix.journal import Place
 
-PROTOCOL = 1
+PROTOCOL = 2
 _LONGEST_SOCKET_PATH = 100
 """The kernel's limit is 108 bytes on Linux, 104 on macOS."""
 

@@ -20,7 +20,6 @@ from clustrix.backends.local.runs import CallRun, Run
 from clustrix.backends.local.supervisor import Supervisor
 from clustrix.backends.values import JobSpec, Phase, Receipt, Status
 from clustrix.journal import Change, JobRecord, JobState, Journal, Outcome
-from clustrix.runner.policy import of_spec
 
 if TYPE_CHECKING:
     from clustrix.dispatcher.instance import Instance
@@ -232,7 +231,7 @@ class LocalBackend(PushingBackend):
     def _new_run(self, record: JobRecord) -> Run:
         need = self._capacity.need(record)
         if record.kind == "map":
-            return MapRun(record, need, self._place, of_spec(self._journal.spec(record.seq)))
+            return MapRun(record, need, self._place, self._journal.spec(record.seq))
         return CallRun(record, need, self._place)
 
     def _start(self, starts: list[tuple[Run, int]]) -> None:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import json
+
 from clustrix.backends.committed import of_map
 from clustrix.backends.local.capacity import Need, machine_bytes
 from clustrix.backends.local.runs import Run, Runner, Verdicts
 from clustrix.journal import JobRecord, Place
 from clustrix.runner.books import Books
-from clustrix.runner.policy import Policy
+from clustrix.runner.policy import of_spec
 
 
 class MapRun(Run):
     """A map: any number of workers, and the accounts of its items."""
 
-    def __init__(self, record: JobRecord, need: Need, place: Place, policy: Policy) -> None:
+    def __init__(self, record: JobRecord, need: Need, place: Place, spec: str) -> None:
         super().__init__(record, need, place)
-        self.books = Books(self.folder, record.items, policy, record.memory_bytes)
+        self.books = Books(self.folder, record.items, of_spec(spec), record.memory_bytes)
+        self._most: int | None = json.loads(spec).get("workers")
+        """How many workers it may have at once; None: any number."""
 
     def wanted(self) -> int:
         if self.settled or self.cancelled:
             return 0
-        return max(0, self.books.unclaimed() - len(self.starting))
+        wanted = self.books.unclaimed() - len(self.starting)
+        return max(0, wanted if self._most is None else min(wanted, self._most - self.size))
 
     def next_worker(self) -> int:
         return self.books.next_worker()

@@ -1,0 +1,206 @@
+"""Commands for jobs that are there: what became of them, what they printed, their results, their end."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from concurrent.futures import wait
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clustrix.cli.chosen import job_argument, job_of, jobs_argument
+
+FAILED = 1
+TIMED_OUT = 124
+"""As ``timeout`` has it."""
+
+
+@click.command()
+@jobs_argument
+@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
+def status(jobs: tuple[str, ...], as_json: bool) -> None:
+    """Tell where jobs are, since when, and why."""
+    found = [_told(job_of(name)) for name in jobs]
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    for number, rows in enumerate(found):
+        if number:
+            print()
+        width = max(map(len, rows))
+        for name, value in rows.items():
+            if value not in (None, "", []):
+                print(f"{name.ljust(width)}  {_for_people(name, value)}")
+
+
+def _told(job: Any) -> dict[str, Any]:
+    record = job._home.journal.job(job.id)
+    now = job.status()
+    told = job.progress()
+    found = {
+        "id": job.id,
+        "name": record.name,
+        "kind": record.kind,
+        "state": str(now.state),
+        "reason": now.reason,
+        "backend": record.backend,
+        "tags": json.loads(record.tags) if record.tags else [],
+        "attempt": record.attempt,
+        "items": record.items,
+        "cores": record.cores,
+        "memory_bytes": record.memory_bytes,
+        "time_s": record.time_s,
+        "created": record.created,
+        "started": now.started,
+        "ended": now.ended,
+        "progress": str(told) if told is not None else None,
+    }
+    if record.kind == "map":
+        found |= {"finished": job.finished(), "failed": job.failed()}
+    return found
+
+
+def _for_people(name: str, value: Any) -> str:
+    from datetime import datetime
+
+    from clustrix.config import format_bytes
+
+    if name in ("created", "started", "ended"):
+        return datetime.fromtimestamp(value).astimezone().isoformat(" ", "seconds")
+    if name == "memory_bytes":
+        return format_bytes(value)
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+@click.command()
+@job_argument
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job ends.")
+def logs(job: str, follow: bool) -> None:
+    """Print what a job has printed: its standard output, then its standard error; followed, both as they come."""
+    handle = job_of(job)
+    if not follow:
+        sys.stdout.write(handle.logs())
+        return
+    for line in handle.logs(follow=True):
+        print(line, flush=True)
+
+
+@click.command()
+@job_argument
+@click.option(
+    "--timeout", type=float, metavar="SECONDS", help="Wait no longer; the job goes on. Exit code 124."
+)
+@click.option(
+    "--format",
+    "form",
+    default="repr",
+    show_default=True,
+    help="repr, json, pickle, or one that a plugin brings.",
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Into this file.")
+@click.pass_context
+def result(context: click.Context, job: str, timeout: float | None, form: str, output: Path | None) -> None:
+    """Wait for a job, and print what it returned. Exits with 1 if it came to no result, after its error."""
+    handle = job_of(job)
+    write = _writer(form)
+    if not wait([handle], timeout).done:
+        click.echo(f"job {handle.id} is not done after {timeout:g} s; it goes on", err=True)
+        context.exit(TIMED_OUT)
+    try:
+        value = handle.result(0)
+    except BaseException as error:  # whatever the user's function raised
+        _show_failure(error)
+        context.exit(FAILED)
+    if output is None:
+        write(value, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    else:
+        with output.open("wb") as file:
+            write(value, file)
+
+
+def _writer(form: str) -> Any:
+    from clustrix import plugins
+
+    known = {"repr": _write_repr, "json": _write_json, "pickle": lambda value, file: pickle.dump(value, file)}
+    if form in known:
+        return known[form]
+    found = {entry.name: entry for entry in plugins.entries("result format")}
+    if form not in found:
+        raise click.BadParameter(f"{form!r} is none of {', '.join([*known, *found])}", param_hint="--format")
+    return found[form].load()
+
+
+def _write_repr(value: Any, file: Any) -> None:
+    file.write((repr(value) + "\n").encode("utf-8", "backslashreplace"))
+
+
+def _write_json(value: Any, file: Any) -> None:
+    try:
+        text = json.dumps(value, indent=1, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise click.ClickException(
+            f"the result cannot be written as JSON ({error}); try --format repr"
+        ) from error
+    file.write((text + "\n").encode("utf-8", "backslashreplace"))
+
+
+def _show_failure(error: BaseException) -> None:
+    import traceback
+
+    from clustrix.errors import ClustrixError
+
+    if isinstance(error, ClustrixError):
+        click.echo(f"{type(error).__name__}: {error}", err=True)
+    else:
+        click.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
+
+
+@click.command()
+@click.argument("jobs", metavar="[JOB]...", nargs=-1)
+@click.option("--tag", metavar="TAG", help="All jobs that have this tag and have not ended.")
+@click.option("--all", "everything", is_flag=True, help="All jobs that have not ended.")
+def cancel(jobs: tuple[str, ...], tag: str | None, everything: bool) -> None:
+    """End jobs, with all of their processes."""
+    from clustrix import attach, listing
+
+    handles = [job_of(name) for name in jobs]
+    if tag is not None or everything:
+        live = ["CREATED", "STAGING", "QUEUED", "RUNNING"]
+        handles += [attach(row.id) for row in listing.jobs(state=live, tag=tag, limit=None)]
+    elif not jobs:
+        raise click.UsageError("say which: JOB, --tag, or --all")
+    for handle in handles:
+        word = "is cancelled" if handle.cancel() else f"had ended before: {handle.state}"
+        print(f"{handle.id} {handle.name} {word}")
+
+
+@click.command()
+@job_argument
+def retry(job: str) -> None:
+    """Run the failed items of a map once more, as a map of their own; prints its id."""
+    from clustrix import MapResult
+
+    handle = job_of(job)
+    if not isinstance(handle, MapResult):
+        raise click.ClickException(
+            "that is a call, not a map: call the function again (with reuse=True, only what has failed is run)"
+        )
+    again = handle.retry_failed()
+    print(again.id)
+    click.echo(f"{len(again)} items of {len(handle)}", err=True)
+
+
+@click.command()
+@click.argument("function", metavar="FUNCTION")
+def forget(function: str) -> None:
+    """Have the next call of a function run anew, where reuse=True would give an earlier one's result.
+
+    FUNCTION is its name, as `clustrix jobs` shows it. Results that are there stay.
+    """
+    from clustrix.submission import forget_all
+
+    print(f"{forget_all(function)} calls of {function} are forgotten")
