@@ -15,7 +15,7 @@ In outputs ``…`` stands for anything.  A block that fails has to show how.  Wh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,6 +103,15 @@ def _raw(page: Path) -> Iterator[Block]:
         elif directive[1] not in _NO_CODE:
             raise ValueError(f"{name}:{number}: {match['info']}: write a plain fence, as GitHub shows it")
         number = end + 1
+
+
+ALL = "*"
+"""Instead of a first line: all blocks of a page that another program writes."""
+
+
+def is_listed(block: Block, listed: Container[tuple[str, str]]) -> bool:
+    """Whether a block is one of those that are not run."""
+    return (block.page, block.title) in listed or (block.page, ALL) in listed
 
 
 def not_run() -> dict[tuple[str, str], str]:

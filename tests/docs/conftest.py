@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from tests.core.support import end_everything
-from tests.docs.blocks import ROOT, blocks_of, not_run
+from tests.docs.blocks import ROOT, blocks_of, is_listed, not_run
 from tests.docs.page import Page
 
 Open = Callable[[str], Page]
@@ -34,7 +34,7 @@ def open_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
 def _read(name: str, folders: pytest.TempPathFactory) -> Iterator[Page]:
     home, state = folders.mktemp("h"), folders.mktemp("s")
     listed = not_run()
-    blocks = [block for block in blocks_of(ROOT / name) if (block.page, block.title) not in listed]
+    blocks = [block for block in blocks_of(ROOT / name) if not is_listed(block, listed)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(state))
         patch.setenv("XDG_CONFIG_HOME", str(home / ".config"))

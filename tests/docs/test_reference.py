@@ -17,6 +17,9 @@ from tests.docs.blocks import PAGES, ROOT
 
 DOCS = ROOT / "docs"
 TESTS = [*ROOT.glob("tests/**/*.py"), *ROOT.glob("packages/*/src/*/testing/*.py")]
+WRITTEN_BY_HAND = [
+    page for page in PAGES if not page.read_text(encoding="utf-8").startswith("<!-- Written by")
+]
 _FILE = re.compile(r"`((?:tests|packages)/[\w/.-]+)`")
 _FUNCTION = re.compile(r"`(test_\w+)`")
 _DIRECTIVE = re.compile(r"^\.\. (?:autofunction|autoclass):: ([\w.]+)", re.MULTILINE)
@@ -44,6 +47,22 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert sorted(name for name in for_authors if not re.search(rf"\b{name}\b", page)) == []
 
 
+def test_every_room_is_on_the_map() -> None:
+    """The page about the architecture has each room that the import arrows know, and no other."""
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    layers = re.search(r"^layers = \[(.*?)^\]", settings, re.MULTILINE | re.DOTALL)
+    assert layers
+    rooms = set(re.findall(r"clustrix\.(\w+)", layers[1])) - {"__main__"} | {"runner"}
+    page = (DOCS / "explanation/architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| room | does |")[2].partition("\n\n")[0]
+    named = {
+        name
+        for row in re.findall(r"^\| (.*?) \|", table, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    assert named == rooms
+
+
 def test_every_method_of_the_registry_says_what_it_takes() -> None:
     """The page is made from their docstrings."""
     methods = {name: method for name, method in vars(Registry).items() if callable(method) and name[0] != "_"}
@@ -58,7 +77,7 @@ def test_catalogue_of_errors_is_fresh() -> None:
     assert found["PAGE"].read_text(encoding="utf-8") == found["page"]()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", WRITTEN_BY_HAND, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_files_and_tests_that_a_page_names_are_there(page: Path) -> None:
     """Each file of the project, and each test function in the file that is named before it in its line, or in any."""
     everywhere = frozenset().union(*(functions(path) for path in TESTS))
