@@ -15,7 +15,7 @@ from clustrix.bundle import pack_call, pack_map
 from clustrix.bundle.packing import Reference
 from clustrix.config import format_bytes
 from clustrix.config.notices import levels_to_the_caller
-from clustrix.errors import ClustrixError, ResourcesUnavailable, storage_error
+from clustrix.errors import ClustrixError, NestedTooDeep, ResourcesUnavailable, storage_error
 from clustrix.job import AsyncJobResult
 from clustrix.journal import REUSE, NewJob
 from clustrix.journal.ids import new_id
@@ -26,6 +26,8 @@ from clustrix.runner.policy import RAISE, Policy
 from clustrix.runner.setup import JOB_VARIABLE
 from clustrix.session import Session, session
 
+_DEEPEST = 16
+"""Jobs within jobs: as deep as nobody means it."""
 _warned: set[str] = set()
 _latest_place: tuple[tuple[Any, ...], str] = ((), "")
 """What was seen at the latest submission, and the text for it: mostly the next one sees the same."""
@@ -170,6 +172,9 @@ def _new_job(
     home: Session, subject: Subject, kind: str, payload: bytes, items: int, key: str | None
 ) -> NewJob:
     cores, memory = _resources(subject)
+    parent = os.environ.get(JOB_VARIABLE)
+    if parent is not None and home.journal.depth(parent, _DEEPEST) >= _DEEPEST:
+        raise NestedTooDeep(_DEEPEST)
     return NewJob(
         id=new_id(),
         name=subject.settings["name"] or subject.name,
@@ -182,7 +187,7 @@ def _new_job(
         spec=_spec(subject, kind),
         payload=payload,
         items=items,
-        parent=os.environ.get(JOB_VARIABLE),
+        parent=parent,
         key=key,
         tags=_tags(subject),
         place=_place(subject),

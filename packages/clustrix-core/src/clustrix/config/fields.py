@@ -13,6 +13,7 @@ from clustrix.config import kinds
 from clustrix.config.kinds import Hidden, Kind, Secret, kind_of
 from clustrix.errors import ConfigError, UnknownOption
 from clustrix.plugins import fields as plugin_fields
+from clustrix.plugins import look_again
 from clustrix.runner.policy import ON_ERROR, RAISE, STOP
 
 
@@ -333,6 +334,7 @@ def unknown(name: str, value: Any, known: Iterable[str], origin: str = "") -> Un
     """The error for a name that nobody declared."""
     from clustrix.config import history
 
+    look_again()  # next time: it may be a plugin's that is installed by then
     return UnknownOption(
         name, Hidden("not looked at"), history.advice(name) or nearest(name, known), "", origin
     )

@@ -185,6 +185,7 @@ def _backend(field: str, value: Any) -> str:
     try:
         return plugins.backend(value).name
     except UnknownBackend as error:
+        plugins.look_again()  # next time: it may have been installed by then
         raise UnknownBackend(field, value, error.allowed) from None
 
 

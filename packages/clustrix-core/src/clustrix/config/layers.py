@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from clustrix import plugins
 from clustrix.config import history, origins
 from clustrix.config.fields import FIELDS, Field, literal, nearest, settings_fields, unknown
 from clustrix.config.files import PROJECT_VARIABLE, Content, Entry
@@ -54,12 +55,14 @@ class Known:
     def __init__(self, declared: Callable[[], Iterable[Field]] | None = None) -> None:
         self._declared = declared
         self._all: dict[str, Field] | None = None
+        self._looks = 0
 
     def find(self, name: str) -> Field | None:
         return _CORE.get(name) or self.all().get(name)
 
     def all(self) -> dict[str, Field]:
-        if self._all is None:
+        if self._all is None or self._looks != plugins.looks():
+            self._looks = plugins.looks()
             self._all = settings_fields(None if self._declared is None else self._declared())
         return self._all
 

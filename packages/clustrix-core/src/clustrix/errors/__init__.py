@@ -20,6 +20,7 @@
     │   ├── JournalFull                       no room left on the disk
     │   ├── JournalDamaged                    not a journal, or a broken one
     │   └── JournalTooNew                     written by a newer clustrix
+    ├── NestedTooDeep (also RecursionError)   jobs that submit jobs that submit jobs, without end
     ├── DispatcherError                       the background process cannot be started
     ├── BackendError                          what a backend has to say
     │   ├── HostUnreachable                   nothing can be known of it at the moment
@@ -79,6 +80,7 @@ from clustrix.errors.root import (
     ClustrixError,
     DispatcherError,
     HostUnreachable,
+    NestedTooDeep,
     PluginConflict,
     PluginError,
     SubmissionRefused,
@@ -118,6 +120,7 @@ __all__ = [
     "JournalUnusable",
     "KeyTaken",
     "MemoryLimitExceeded",
+    "NestedTooDeep",
     "PluginConflict",
     "PluginError",
     "RemoteError",

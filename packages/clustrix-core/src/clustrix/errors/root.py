@@ -55,6 +55,20 @@ class DispatcherError(ClustrixError):
     """The background process that moves jobs could not be started; submitted jobs stay in the journal."""
 
 
+class NestedTooDeep(ClustrixError, RecursionError):
+    """A job was to be submitted from a job that was submitted from a job, and so on.  ``depth``: how many there are already."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__(depth)
+        self.depth = depth
+
+    def __str__(self) -> str:
+        return (
+            f"jobs within jobs, {self.depth} deep. A module that calls its own jobs when it is imported does this, since "
+            'each job imports it: put those calls under `if __name__ == "__main__":`'
+        )
+
+
 class BackendError(ClustrixError):
     """What a backend has to say to the dispatcher: the text goes to the user."""
 

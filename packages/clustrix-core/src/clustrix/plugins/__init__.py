@@ -28,6 +28,7 @@ __all__ = [
     "fields_of",
     "hookimpl",
     "look_again",
+    "looks",
 ]
 
 
@@ -77,10 +78,20 @@ def discovered() -> Sequence[Plugin]:
     return discovery.found().plugins
 
 
+_looks = 0
+
+
+def looks() -> int:
+    """Grows with each new look: what was made of the answers before is to be made anew."""
+    return _looks
+
+
 def look_again() -> None:
     """Have the next question answered anew: something may have been installed since."""
+    global _looks
     from clustrix.plugins import discovery
 
+    _looks += 1
     discovery.forget()
 
 
