@@ -163,7 +163,8 @@ def on_network(path: str, mounts: str | None = None) -> bool:
 
 def dispatcher_name(place: Place) -> str:
     """Names the dispatcher of this machine and Python environment."""
-    identity = [_machine_id(), sys.executable, sys.prefix]
+    # A virtual environment's python and python3 are one environment.
+    identity = [_machine_id(), os.path.realpath(sys.executable), sys.prefix]
     if on_network(place.root):
         identity.append(os.uname().nodename)  # diskless nodes may share a machine id
     return hashlib.sha256("\0".join(identity).encode()).hexdigest()[:12]
