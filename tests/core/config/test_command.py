@@ -138,4 +138,4 @@ def test_help_imports_no_command() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ
     )
     assert run.stdout.endswith("set()\n")
-    assert "config  Show and change settings" in run.stdout
+    assert re.search(r"config +Show and change settings", run.stdout)
