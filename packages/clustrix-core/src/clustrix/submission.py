@@ -49,7 +49,7 @@ def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]
     Raises BundleError, an error below JournalError, ResourcesUnavailable, KeyTaken.
     """
     home = session()
-    key, earlier = _recognised(home, subject, _call_digest, args, kwargs)
+    key, earlier = _recognised(home, subject, "call", args, kwargs)
     if earlier is not None:
         return earlier
     payload = pack_call(home.blobs, subject.function, subject.reference, args, kwargs)
@@ -70,7 +70,7 @@ def submit_map(
     home = session()
     if subject.settings["reuse"] and subject.settings["key"] is None:
         items = list(items)  # they are gone through twice
-    key, earlier = _recognised(home, subject, _map_digest, bound, items, common)
+    key, earlier = _recognised(home, subject, "map", bound, items, common)
     if earlier is not None:
         return earlier
     cores = min(subject.settings["default_cores"], machine_cores())
@@ -91,7 +91,7 @@ def submit_map(
 
 def forget_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Make the next such call run anew; False if none is recorded."""
-    key = REUSE + _call_digest(subject.function, subject.reference, args, kwargs)
+    key = REUSE + _digest("call", subject.function, subject.reference, args, kwargs)
     return session().journal.forget(key)
 
 
@@ -101,13 +101,13 @@ def forget_all(name: str) -> int:
 
 
 def _recognised(
-    home: Session, subject: Subject, digest: Callable[..., str], *call: Any
+    home: Session, subject: Subject, kind: str, *call: Any
 ) -> tuple[str | None, AsyncJobResult[Any] | None]:
     """The key of a call, and the job that it has been before; that one is found without packing the call again."""
     key = subject.settings["key"]
     if key is not None or not subject.settings["reuse"]:
         return key, None
-    key = REUSE + digest(subject.function, subject.reference, *call)
+    key = REUSE + _digest(kind, subject.function, subject.reference, *call)
     found = home.journal.holder(key)
     if found is None:
         return key, None
@@ -119,16 +119,10 @@ def _recognised(
     return key, _reused(job)
 
 
-def _call_digest(*call: Any) -> str:
-    from clustrix.bundle.fingerprint import fingerprint_call
+def _digest(kind: str, *call: Any) -> str:
+    from clustrix.bundle import fingerprint  # most submissions do without
 
-    return fingerprint_call(*call)
-
-
-def _map_digest(*call: Any) -> str:
-    from clustrix.bundle.fingerprint import fingerprint_map
-
-    return fingerprint_map(*call)
+    return (fingerprint.fingerprint_map if kind == "map" else fingerprint.fingerprint_call)(*call)
 
 
 def _reused(job: str) -> AsyncJobResult[Any]:

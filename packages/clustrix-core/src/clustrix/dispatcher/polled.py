@@ -51,7 +51,7 @@ class _Job:
 
     def __init__(self, spec: JobSpec) -> None:
         self.spec = spec
-        self.tried = False
+        self.tried = spec.record.state is not JobState.CREATED
         """Whether a submission may have reached the place."""
         self.there = False
         """Whether the place has it."""
@@ -77,14 +77,12 @@ class Polled:
         folder: Path,
         report: Report,
         tidy: Callable[[str], None],
-        slowest_s: float | None = None,
     ) -> None:
-        """``tidy``: puts away a finished job's folder.  ``slowest_s``: the user's wish for the pauses between polls."""
+        """``tidy``: puts away a finished job's folder."""
         self._name = name
         self._report = report
         self._tidy = tidy
         self._backend = make(PolledHost(settings, folder, self._asked_to_poll))
-        self._slowest_s = slowest_s or self._backend.slowest_poll_s
         self._jobs: dict[str, _Job] = {}
         self._submitting: Lane[Sequence[Receipt]] = Lane(
             name, self._submit, self._submitted, self._not_submitted
@@ -102,24 +100,21 @@ class Polled:
     # -- what the dispatcher calls
 
     def adopt(self, jobs: Sequence[JobSpec]) -> None:
-        self._take(jobs, self._adopting, tried=True)
+        self._take(jobs)
+        self._adopting.add(jobs)
 
     def submit(self, jobs: Sequence[JobSpec]) -> None:
         unclean = [job for job in jobs if job.attempt > 1 and job.id in self._cleaning]
         if unclean:
             asyncio.get_running_loop().call_later(_CLEAN_SECONDS, self.submit, unclean)
-        self._take([job for job in jobs if job not in unclean], self._submitting, tried=False)
+        new = [job for job in jobs if job not in unclean]
+        self._take(new)
+        self._submitting.add(new)
 
-    def _take(self, jobs: Sequence[JobSpec], lane: Lane[Any], tried: bool) -> None:
+    def _take(self, jobs: Sequence[JobSpec]) -> None:
         for spec in jobs:
             job = self._jobs[spec.id] = _Job(spec)
-            job.tried = tried and spec.record.state is not JobState.CREATED
             self._show(job, JobState.STAGING if spec.record.state is JobState.CREATED else spec.record.state)
-        if tried:
-            lane.add(jobs)
-        else:
-            # Not in the middle of the dispatcher's step: a cancellation may come with the submission.
-            asyncio.get_running_loop().call_soon(lane.add, list(jobs))
 
     def cancel(self, jobs: Sequence[JobSpec]) -> None:
         for spec in jobs:
@@ -127,7 +122,7 @@ class Polled:
             if job is None or job.ending or job.settled:
                 continue
             job.ending = True
-            waits = self._submitting.drop(spec.id)
+            waits = self._submitting.drop(spec.id) or self._adopting.drop(spec.id)
             if waits and not job.tried:
                 self._settle(job, cancelled(spec.record, spec.folder))
             elif waits or job.there:
@@ -219,7 +214,7 @@ class Polled:
             job = self._jobs.get(spec.id)
             if job is not None and not job.settled:
                 self._show(job, job.shown[0], why)
-                if job.ending and self._submitting.drop(spec.id):
+                if job.ending and (self._submitting.drop(spec.id) or self._adopting.drop(spec.id)):
                     self._end(job)
 
     # -- polling
@@ -244,7 +239,11 @@ class Polled:
                 await asyncio.sleep(pauses.next())
                 continue
             pauses.reset()
-            pause = self._backend.fastest_poll_s if any(changed) else min(pause * 1.5, self._slowest_s)
+            pause = (
+                self._backend.fastest_poll_s
+                if any(changed)
+                else min(pause * 1.5, self._backend.slowest_poll_s)
+            )
             try:
                 await asyncio.wait_for(self._poll_soon.wait(), pause)
                 pause = self._backend.fastest_poll_s

@@ -14,6 +14,7 @@ import os
 import secrets
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 
 MARK = "\0"
 """Begins what is sealed; no environment variable can have it."""
@@ -52,9 +53,8 @@ def _made(path: str) -> str:
         os.write(fd, secrets.token_bytes(_KEY_BYTES))
         os.close(fd)
         try:
-            os.link(aside, path)
-        except FileExistsError:  # another process has made one
-            pass
+            with suppress(FileExistsError):  # another process has made one
+                os.link(aside, path)
         finally:
             os.unlink(aside)
     return path

@@ -16,7 +16,7 @@ from clustrix.backends import Backend, JobSpec, Phase, Status
 from clustrix.backends.committed import committed
 from clustrix.backends.interface import PushingBackend
 from clustrix.bundle import BlobStore, pack_call, pack_map
-from clustrix.journal import Change, JobRecord, JobState, Journal, NewJob, Outcome, state_place
+from clustrix.journal import Change, JobRecord, Journal, NewJob, Outcome, state_place
 from clustrix.journal.ids import new_id
 from clustrix.runner import layout
 from clustrix.runner.frames import records
@@ -229,6 +229,3 @@ def _travelling(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function as one of a script: it goes along by value, since the far side may not have clustrix."""
     function.__module__ = "__main__"
     return function
-
-
-__all__ = ["Bench", "BenchHost", "JobState"]
