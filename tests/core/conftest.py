@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from clustrix.config import store
 from tests.core.support import end_everything
 
 
@@ -21,6 +22,14 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def same_settings() -> Iterator[None]:
+    """What a test configures does not outlive it."""
+    before = store.process.explicit
+    yield
+    store.process.restore(before)
 
 
 @pytest.fixture(scope="module")

@@ -294,19 +294,13 @@ def test_clock_times_mean_what_they_say(days: int, hours: int, minutes: int, sec
 # -- configure
 
 
-@pytest.fixture
-def kept_settings() -> Any:
-    before = dict(get_config())
-    yield before
-    configure(**before)
-
-
-def test_configure_takes_all_or_nothing(kept_settings: dict[str, Any]) -> None:
+def test_configure_takes_all_or_nothing() -> None:
     """One bad value or unknown name among good ones, and nothing is changed."""
+    before = dict(get_config())
     for bad in ({"default_memory": "16 potatoes"}, {"default_coers": 3}, {"async_submit": 1}):
         with pytest.raises(ConfigError):
             configure(default_cores=3, default_time="01:00:00", **bad)
-        assert dict(get_config()) == kept_settings
+        assert dict(get_config()) == before
     configure(default_cores=3, default_memory="1GB", default_time="01:00:00")
     assert get_config()["default_cores"] == 3
     assert get_config()["default_memory"] == 2**30

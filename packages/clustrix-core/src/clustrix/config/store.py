@@ -166,13 +166,22 @@ class Settings:
                 layer.profile or before.profile,
                 _merged(before.profiles, layer.profiles),
             )
-            if self._latest is not None:
-                self._latest = self._latest._replace(snapshot=None)
+            self._forget_snapshot()
 
     @property
     def explicit(self) -> Layer:
         """What ``configure()`` and ``load()`` have set."""
         return self._explicit
+
+    def restore(self, explicit: Layer) -> None:
+        """Have set what ``explicit`` gave earlier, and nothing else."""
+        with self._lock:
+            self._explicit = explicit
+            self._forget_snapshot()
+
+    def _forget_snapshot(self) -> None:
+        if self._latest is not None:
+            self._latest = self._latest._replace(snapshot=None)
 
     # -- reading
 
