@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clustrix.plugins.registry import HOOK_API, Entry, Registry
 
 if TYPE_CHECKING:
-    from clustrix.config.fields import Field
+    from clustrix.config.field import Field
     from clustrix.plugins.discovery import Plugin
     from clustrix.plugins.hookspecs import hookimpl
 
