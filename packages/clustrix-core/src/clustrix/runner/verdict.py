@@ -73,6 +73,24 @@ def verdict(
     return Verdict(state, cause, json.dumps(record))
 
 
+MOST_STARTS = 3
+"""So many processes in a row that end before they have begun with anything are enough."""
+
+
+def not_started(latest: Verdict) -> Verdict:
+    """The cause of a job whose processes do not come to work; ``latest``: of the last of them."""
+    cause = f"{MOST_STARTS} processes in a row ended before they began with it; the latest: {latest.cause}"
+    advice = "See what it has printed (job.logs()), and the dispatcher's log in the state directory."
+    record = {
+        **json.loads(latest.record),
+        "error": "JobNotStarted",
+        "cause": cause,
+        "advice": advice,
+        "details": {},
+    }
+    return Verdict(FAILED, cause, json.dumps(record))
+
+
 _Judgement = tuple[str, str, str, str, dict[str, Any]]
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from clustrix.runner import call, layout, policy, processes, setup
 from clustrix.runner.books import Books
 from clustrix.runner.frames import Buffer, pack
-from clustrix.runner.verdict import CANCEL, MEMORY, TIME, Verdict, verdict
+from clustrix.runner.verdict import CANCEL, MEMORY, MOST_STARTS, TIME, Verdict, not_started, verdict
 
 ERROR = "error"
 """The kind of a result that is no outcome of the user's function: its ``record`` is one of ``clustrix.runner.verdict``."""
@@ -27,7 +27,6 @@ MAP = "map"
 _GRACE_SECONDS = 2.0
 """After SIGINT, for ``finally`` blocks; then the tree is killed."""
 _MEMORY_PAUSE_SECONDS = 0.05
-_MOST_STARTS = 3
 
 Work = Callable[[int, list[list[int]]], int]
 """What a child does: the number of the worker, and ranges of items that are given to it; returns the exit code."""
@@ -267,7 +266,9 @@ class MapWatch(Watch):
             )
             self._failed_starts = 0 if brought_on else self._failed_starts + 1
             self._memory_bytes = self._books.memory_bytes
-        if self._cancelled or self._failed_starts >= _MOST_STARTS or self._has_result():
+        else:
+            self._failed_starts = 0
+        if self._cancelled or self._failed_starts >= MOST_STARTS or self._has_result():
             return
         self._begin()
 
@@ -285,8 +286,11 @@ class MapWatch(Watch):
     def _conclude(self) -> int:
         if self._has_result():
             return 1
-        if self._latest is not None and (self._cancelled or self._failed_starts >= _MOST_STARTS):
+        if self._cancelled and self._latest is not None:
             self._commit_error(self._latest())
+            return 1
+        if self._failed_starts >= MOST_STARTS and self._latest is not None and self._books.unclaimed():
+            self._commit_error(not_started(self._latest()))
             return 1
         self._books.sync()
         finished, failed = self._books.marks.totals()

@@ -89,6 +89,14 @@ class BatchRules:
         assert isinstance(found.pop(3), JobKilled)
         assert found == {number: number for number in (0, 1, 2, 4, 5, 6, 7)}
 
+    def test_map_that_never_begins_ends(self, bench: Bench) -> None:
+        """Workers that end before they have an item are not started for ever."""
+        (job,) = bench.submit(bench.map(work.never_begun, range(20)))
+        outcome = bench.outcome(job)
+        assert outcome.state is JobState.FAILED
+        assert "in a row ended before they began with it" in outcome.reason
+        assert bench.items(job) == {}
+
     def test_map_of_nothing_succeeds(self, bench: Bench) -> None:
         """No items, no failure."""
         (job,) = bench.submit(bench.map(work.identity, []))

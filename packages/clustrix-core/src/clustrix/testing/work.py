@@ -66,6 +66,21 @@ def die_if(item: tuple[int, int]) -> int:
     return number
 
 
+class _Deadly:
+    def __reduce__(self) -> Any:
+        import os
+
+        return os._exit, (3,)
+
+
+_DEADLY = _Deadly()
+
+
+def never_begun(value: Any, deadly: Any = _DEADLY) -> Any:
+    """Ends every process that unpacks it, before it is called."""
+    return value
+
+
 def die(number: int) -> None:
     """By a signal, as from outside."""
     import os

@@ -10,14 +10,12 @@ import asyncio
 import os
 from typing import NamedTuple
 
-from clustrix.backends.committed import cancelled, committed, ended, failed
+from clustrix.backends.committed import cancelled, committed, ended
 from clustrix.backends.local.capacity import Need
 from clustrix.journal import JobRecord, Outcome, Place
 from clustrix.runner import claim, layout
 from clustrix.runner.setup import Order
-from clustrix.runner.verdict import CANCEL, Verdict, kept_status, verdict
-
-_MOST_STARTS = 3
+from clustrix.runner.verdict import CANCEL, MOST_STARTS, Verdict, kept_status, not_started, verdict
 
 
 class Runner:
@@ -66,7 +64,7 @@ class Run:
         """Its outcome has been handed on; what is left of its processes is on the way out."""
         self.committed = False
         self._failed_starts = 0
-        self._latest_cause = ""
+        self._latest: Verdict | None = None
 
     @property
     def size(self) -> int:
@@ -125,20 +123,19 @@ class Run:
         """One of its processes has come to work."""
         self._failed_starts = 0
 
-    def did_not_begin(self, cause: str) -> None:
+    def did_not_begin(self, found: Verdict) -> None:
         """One of them has ended before."""
         self._failed_starts += 1
-        self._latest_cause = cause
+        self._latest = found
 
     def start_is_hopeless(self) -> bool:
         """Whether it would come to the same if it were started once more."""
-        return self._failed_starts >= _MOST_STARTS
+        return self._failed_starts >= MOST_STARTS
 
     def not_started(self) -> Outcome:
         """The outcome of a job whose processes do not come to work."""
-        cause = f"{_MOST_STARTS} processes in a row ended before they began with it; the latest: {self._latest_cause}"
-        advice = "See the dispatcher's log in the state directory, and what the job has printed: job.logs()."
-        return failed(self.record, "JobNotStarted", cause, advice)
+        assert self._latest is not None
+        return ended(self.record, not_started(self._latest))
 
     def _verdict(self, runner: Runner, status: int | None, rebooted: bool = False) -> Verdict:
         return verdict(
@@ -184,7 +181,7 @@ class CallRun(Run):
             if begun:  # somebody has removed its folder, and the claim with it
                 return ended(self.record, self._verdict(runner, status))
         if holder is None:
-            self.did_not_begin(self._verdict(runner, status).cause)
+            self.did_not_begin(self._verdict(runner, status))
             if self.cancelled:
                 return self.cancellation()
             return self.not_started() if self.start_is_hopeless() else Again()
