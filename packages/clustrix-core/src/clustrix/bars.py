@@ -30,6 +30,12 @@ class Line(NamedTuple):
     total: float | None
     detail: str = ""
 
+    @property
+    def text(self) -> str:
+        """ "83 of 1,000, 2 failed", or as much of it as is known."""
+        share = f"{self.done:,.10g}" + (f" of {self.total:,.10g}" if self.total is not None else "")
+        return f"{share}, {self.detail}" if self.detail else share
+
 
 class Bar:
     """Of one wait, or of several in a row for the same thing.  Shown by the main thread only."""
@@ -66,19 +72,17 @@ class Bar:
         line = self._describe()
         if line is None:
             return
-        share = f"{line.done:,g}" + (f" of {line.total:,g}" if line.total is not None else "")
-        detail = f", {line.detail}" if line.detail else ""
         with suppress(
             OSError, ValueError
         ):  # a courtesy: the result does not hang on a stream that takes no more
-            print(f"clustrix: {line.title}: {share}{detail}", file=sys.stderr, flush=True)
+            print(f"clustrix: {line.title}: {line.text}", file=sys.stderr, flush=True)
 
     def _draw(self, line: Line) -> None:
         if self._rich is None:
             self._rich = _rich_progress()
             self._rich.start()
-            self._rich.add_task(line.title, total=line.total, detail=line.detail)
-        self._rich.update(self._rich.task_ids[0], completed=line.done, total=line.total, detail=line.detail)
+            self._rich.add_task(line.title, total=line.total, text=line.text)
+        self._rich.update(self._rich.task_ids[0], completed=line.done, total=line.total, text=line.text)
 
     def close(self) -> None:
         """Take it away."""
@@ -102,7 +106,7 @@ def _rich_progress() -> RichProgress:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
-        TextColumn("{task.fields[detail]}", markup=False),
+        TextColumn("{task.fields[text]}", markup=False),
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,

@@ -245,7 +245,7 @@ class MapResult(AsyncJobResult[list[R]]):
         self._found.look()
         done, failed = len(self._found), len(self._found.failed)
         began = self.status().started
-        parts = [f"{done:,} of {self._count:,}", f"{failed:,} failed" if failed else ""]
+        parts = [f"{failed:,} failed" if failed else ""]
         parts.append(rest(done, self._count, time.time() - began) if began else "waits")
         return Line(self.name, done, self._count, ", ".join(part for part in parts if part))
 

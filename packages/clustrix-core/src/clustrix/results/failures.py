@@ -99,9 +99,10 @@ def _users(frames: Sequence[Sequence[Any]]) -> tuple[str, int, str]:
 
 
 class ErrorGroup:
-    """Failures of one kind.  ``indices``: the items, in order; ``example``: the one whose message and arguments are shown."""
+    """Failures of one kind.  ``indices``: the items, in order; ``example``: the first, whose message and arguments are shown."""
 
     def __init__(self, failure: Failure, indices: Sequence[int], arguments: Callable[[int], str]) -> None:
+        """``failure``: that of the lowest index."""
         self.type = failure.type
         self.file = failure.file
         self.line = failure.line
@@ -110,8 +111,8 @@ class ErrorGroup:
         """The message that they have in common: … for what is in quotes, # for numbers."""
         self.message = failure.message
         """That of the example."""
-        self.example = indices[0]
         self.indices = sorted(indices)
+        self.example = self.indices[0]
         self._arguments = arguments
 
     @property
@@ -219,11 +220,16 @@ class Failures:
 
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str, int, str], tuple[Failure, array[int]]] = {}
+        self._lowest: dict[tuple[str, str, int, str], int] = {}
         self.taken = 0
 
     def add(self, failure: Failure, index: int) -> None:
         key = (failure.type, failure.file, failure.line, failure.pattern)
-        self._groups.setdefault(key, (failure, array("I")))[1].append(index)
+        _, indices = self._groups.setdefault(key, (failure, array("I")))
+        if index < self._lowest.get(key, index):  # it is the example, whichever came first
+            self._groups[key] = failure, indices
+        self._lowest[key] = min(index, self._lowest.get(key, index))
+        indices.append(index)
         self.taken += 1
 
     def groups(self, arguments: Callable[[int], str]) -> Iterator[ErrorGroup]:
