@@ -21,6 +21,9 @@ clustrix.later = {
     "cancel": Later("clustrix.cli.jobs:cancel", "End jobs, with all of their processes."),
     "config": Later("clustrix.cli.config:config", "Show and change settings, and tell where they come from."),
     "dispatcher": Later("clustrix.cli.service:dispatcher", "See to the background processes that move jobs."),
+    "doctor": Later(
+        "clustrix.cli.doctor:doctor", "Look at all that jobs need, and say what to do about what is wrong."
+    ),
     "forget": Later("clustrix.cli.jobs:forget", "Have the next call of a function run anew."),
     "jobs": Later("clustrix.cli.listing:jobs", "List jobs, the newest first."),
     "logs": Later("clustrix.cli.jobs:logs", "Print what a job has printed."),

@@ -20,7 +20,8 @@ from clustrix.runner.faults import point
 
 _COLUMNS = ", ".join(JobRecord._fields)
 _PIECE_ROWS = 5_000
-_LIVE = "state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING')"
+LIVE = "state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING')"
+"""The condition for jobs that have not ended; of the indices, too."""
 
 
 def _record(row: tuple[Any, ...]) -> JobRecord:
@@ -98,7 +99,7 @@ class Journal:
             row: tuple[str, str | None] | None = sql.execute(
                 "SELECT id, CASE WHEN kind = 'map' AND state = 'SUCCEEDED' AND items > 0 THEN '' ELSE path END "
                 f"FROM jobs LEFT JOIN results ON job = seq "
-                f"WHERE key = ? AND (state = 'SUCCEEDED' OR {_LIVE} AND NOT cancel)",
+                f"WHERE key = ? AND (state = 'SUCCEEDED' OR {LIVE} AND NOT cancel)",
                 (key,),
             ).fetchone()
         return row
@@ -117,7 +118,7 @@ class Journal:
     def request_cancel(self, job: str) -> bool:
         """Write down that the job shall end; False if it has ended already."""
         with self._connection.write() as sql:
-            return sql.execute(f"UPDATE jobs SET cancel = 1 WHERE id = ? AND {_LIVE}", (job,)).rowcount == 1
+            return sql.execute(f"UPDATE jobs SET cancel = 1 WHERE id = ? AND {LIVE}", (job,)).rowcount == 1
 
     # -- anybody
 
@@ -152,7 +153,7 @@ class Journal:
         found = {}
         with self._connection.read() as sql:
             for job in jobs:
-                row = sql.execute(f"SELECT state FROM jobs WHERE id = ? AND NOT {_LIVE}", (job,)).fetchone()
+                row = sql.execute(f"SELECT state FROM jobs WHERE id = ? AND NOT {LIVE}", (job,)).fetchone()
                 if row is not None:
                     found[job] = JobState(row[0])
         return found
@@ -212,7 +213,7 @@ class Journal:
         """Jobs that have not ended, in the order of submission, from the one behind ``after`` on."""
         with self._connection.read() as sql:
             rows = sql.execute(
-                f"SELECT {_COLUMNS} FROM jobs WHERE dispatcher = ? AND seq > ? AND {_LIVE} ORDER BY seq",
+                f"SELECT {_COLUMNS} FROM jobs WHERE dispatcher = ? AND seq > ? AND {LIVE} ORDER BY seq",
                 (dispatcher, after),
             ).fetchall()
         return [_record(row) for row in rows]
@@ -248,7 +249,7 @@ class Journal:
                 job
                 for job in jobs
                 if sql.execute(
-                    f"SELECT 1 FROM jobs WHERE id = ? AND cancel = 1 AND {_LIVE}", (job,)
+                    f"SELECT 1 FROM jobs WHERE id = ? AND cancel = 1 AND {LIVE}", (job,)
                 ).fetchone()
             ]
 
@@ -292,7 +293,7 @@ class Journal:
         with self._connection.write() as sql:
             changed = sql.execute(
                 "UPDATE jobs SET attempt = ?, spared = ?, memory_bytes = ?, handle = '' "
-                f"WHERE seq = ? AND cancel = 0 AND {_LIVE}",
+                f"WHERE seq = ? AND cancel = 0 AND {LIVE}",
                 (attempt, spared, memory_bytes, seq),
             ).rowcount
             if changed:
@@ -306,7 +307,7 @@ class Journal:
     @staticmethod
     def _set_state(sql: sqlite3.Connection, change: Change) -> bool:
         changed = sql.execute(
-            f"UPDATE jobs SET state = ?, reason = ?, held_cores = ?, held_bytes = ? WHERE seq = ? AND {_LIVE}",
+            f"UPDATE jobs SET state = ?, reason = ?, held_cores = ?, held_bytes = ? WHERE seq = ? AND {LIVE}",
             (change.state.value, change.reason, change.held_cores, change.held_bytes, change.seq),
         ).rowcount
         if changed and change.handle:
@@ -332,7 +333,7 @@ class Journal:
 
     @staticmethod
     def _idle(sql: sqlite3.Connection, environ: str) -> bool:
-        query = f"SELECT 1 FROM jobs WHERE environ = ? AND {_LIVE} LIMIT 1"
+        query = f"SELECT 1 FROM jobs WHERE environ = ? AND {LIVE} LIMIT 1"
         return sql.execute(query, (environ,)).fetchone() is None
 
     # -- house-keeping

@@ -21,6 +21,7 @@ KINDS = (
     "command",
     "observer",
     "result format",
+    "check",
     "environment builder",
     "cloud provider",
     "price source",
@@ -107,6 +108,14 @@ class Registry:
         ``target``: called with the value and a binary file to write to; raises TypeError for what it cannot write.
         """
         self._add("result format", name, target, title or name)
+
+    def check(self, name: str, target: str, *, title: str = "") -> None:
+        """Something that ``clustrix doctor`` looks at.
+
+        ``target``: called without arguments, gives any number of ``clustrix.plugins.checks.Check``.  It changes nothing, and takes no
+        longer than a second or two.  What it raises is shown as a failed check.
+        """
+        self._add("check", name, target, title or name)
 
     def environment_builder(self, name: str, target: str, *, title: str = "") -> None:
         """A way to build a Python environment where jobs run."""

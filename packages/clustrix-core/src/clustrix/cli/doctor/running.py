@@ -1,0 +1,115 @@
+"""What runs behind the jobs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+
+from clustrix import __version__
+from clustrix.cli.doctor.storage import place
+from clustrix.dispatcher.instance import PROTOCOL, Instance
+from clustrix.journal.health import examine
+from clustrix.journal.place import dispatcher_name
+from clustrix.plugins.checks import Check, failed, ok, warning
+from clustrix.runner.messages import Decoder
+
+_ANSWER_SECONDS = 3.0
+_LOG_BYTES = 20_000
+_RESTART = "clustrix dispatcher restart"
+
+
+def dispatchers() -> Iterator[Check]:
+    """Those that run, and whether they answer."""
+    where = place()
+    own = dispatcher_name(where)
+    names = _names(where.dispatchers)
+    running = [name for name in names if Instance(where, name).running()]
+    if not running:
+        yield ok("dispatcher", "does not run; the next submission starts it")
+    for name in running:
+        yield _answer(
+            Instance(where, name),
+            "dispatcher" if name == own else f"dispatcher {name} of another environment",
+        )
+    if own in names:
+        yield from _complaints(Instance(where, own).log)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(name.removesuffix(".lock") for name in os.listdir(folder) if name.endswith(".lock"))
+    except FileNotFoundError:
+        return []
+
+
+def _answer(instance: Instance, what: str) -> Check:
+    began = time.monotonic()
+    try:
+        with instance.connect() as connection:
+            connection.settimeout(_ANSWER_SECONDS)
+            decoder = Decoder()
+            while not (messages := decoder.feed(connection.recv(1 << 16))):
+                continue
+    except OSError as error:
+        return failed(what, f"runs, and does not answer ({error}); its log: {instance.log}", _RESTART)
+    hello = messages[0][0]
+    took = (time.monotonic() - began) * 1000
+    if (hello.get("protocol"), hello.get("version")) != (PROTOCOL, __version__):
+        return warning(
+            what,
+            f"is clustrix {hello.get('version')}, and this is {__version__}",
+            f"The next submission replaces it, or: {_RESTART}",
+        )
+    return ok(what, f"answers after {took:.0f} ms")
+
+
+def _complaints(log: str) -> Iterator[Check]:
+    """What the end of its log calls an error."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, os.path.getsize(log) - _LOG_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return
+    errors = [line for line in lines if " ERROR " in line or " CRITICAL " in line]
+    if errors:
+        yield warning(
+            "dispatcher's log", f"{len(errors)} errors lately, the last: {errors[-1][:300]}", f"See {log}"
+        )
+
+
+def environments() -> Iterator[Check]:
+    """Live jobs that no dispatcher can see to any more."""
+    where = place()
+    if not os.path.exists(where.database):
+        return
+    here = os.uname().nodename
+    for executable, host, count in examine(where, 0.0).live:
+        if host and host != here:
+            yield ok("jobs elsewhere", f"{count} live jobs of {host}")
+        elif executable and shutil.which(executable) is None:
+            yield failed(
+                "jobs without Python",
+                f"{count} live jobs were submitted from {executable}, which is gone",
+                "Nothing can run them: make that environment again, or end them with clustrix cancel.",
+            )
+
+
+def job() -> Iterator[Check]:
+    """One job, there and back."""
+    from clustrix import cluster
+
+    call = cluster(cluster_type="local", name="doctor", progress=False, reuse=False)(_nothing)
+    began = time.monotonic()
+    call.submit().result(timeout=60)
+    first = time.monotonic() - began
+    began = time.monotonic()
+    call.submit().result(timeout=60)
+    again = time.monotonic() - began
+    yield ok("job", f"came back after {first * 1000:.0f} ms, the next after {again * 1000:.0f} ms")
+
+
+def _nothing() -> None:
+    """Run as a job."""
