@@ -241,6 +241,12 @@ class Journal:
             ).fetchone()
         return row
 
+    def key(self, seq: int) -> str | None:
+        """The key that a job has now."""
+        with self._connection.read() as sql:
+            row: tuple[str | None] = sql.execute("SELECT key FROM jobs WHERE seq = ?", (seq,)).fetchone()
+        return row[0]
+
     def cancel_requested(self, jobs: Sequence[str]) -> list[str]:
         """Those of the given live jobs whose end somebody has asked for."""
         with self._connection.read() as sql:

@@ -90,6 +90,18 @@ def of_error(error: BaseException) -> Failure:
     return Failure(type(error).__name__, str(getattr(error, "cause", error)), "", 0, "")
 
 
+def raised_in(error: BaseException) -> str:
+    """The line of the user's own code that raised it, as people read it; empty if there is none."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append((code.co_filename, code.co_name, trace.tb_lineno))
+        trace = trace.tb_next
+    file, line, function = _users(frames)
+    return f"{file}:{line}, {function}" if file else ""
+
+
 def _users(frames: Sequence[Sequence[Any]]) -> tuple[str, int, str]:
     own = [frame for frame in frames if not frame[0].startswith((*_OTHERS, "<frozen "))]
     if not (own or frames):
