@@ -97,7 +97,9 @@ def _module(where: str) -> Any:
         name = f"{package}.{name}"
     module = _imported(where, name, folder)
     if os.path.realpath(getattr(module, "__file__", None) or "") != os.path.realpath(where):
-        raise click.UsageError(f"{where} cannot be imported: there is another module {name}. Rename the file.")
+        raise click.UsageError(
+            f"{where} cannot be imported: there is another module {name}. Rename the file."
+        )
     return module
 
 

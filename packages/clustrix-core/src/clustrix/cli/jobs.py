@@ -181,17 +181,29 @@ def cancel(jobs: tuple[str, ...], tag: str | None, everything: bool) -> None:
 @click.command()
 @job_argument
 def retry(job: str) -> None:
-    """Run the failed items of a map once more, as a map of their own; prints its id."""
-    from clustrix import MapResult
+    """Run what has failed once more, as a job of its own; prints its id.
+
+    Of a map, its failed items; a call as it was submitted. It has the environment variables of this command.
+    A call that has succeeded, or has not ended, is not run again. Where reuse=True or a key would find the call, they find
+    the new job from now on.
+    """
+    from clustrix import JobState, MapResult
+    from clustrix.submission import submit_again
 
     handle = job_of(job)
-    if not isinstance(handle, MapResult):
+    if isinstance(handle, MapResult):
+        again = handle.retry_failed()
+        print(again.id)
+        click.echo(f"{len(again)} items of {len(handle)}", err=True)
+        return
+    state = handle.state
+    if not state.final:
         raise click.ClickException(
-            "that is a call, not a map: call the function again (with reuse=True, only what has failed is run)"
+            f"job {handle.id} has not ended: {state}. To end it: clustrix cancel {handle.id}"
         )
-    again = handle.retry_failed()
-    print(again.id)
-    click.echo(f"{len(again)} items of {len(handle)}", err=True)
+    if state is JobState.SUCCEEDED:
+        raise click.ClickException(f"job {handle.id} has succeeded: clustrix result {handle.id}")
+    print(submit_again(handle).id)
 
 
 @click.command()

@@ -150,7 +150,9 @@ def _check_programs(word: str, grid: Grid) -> None:
         if shutil.which(program) is not None:
             continue
         if ".py:" in program:
-            raise click.UsageError(f"there is no program {program}; a function has two colons: FILE.py::FUNCTION")
+            raise click.UsageError(
+                f"there is no program {program}; a function has two colons: FILE.py::FUNCTION"
+            )
         if any(character.isspace() for character in program):
             raise click.UsageError(f"there is no program {program!r}; for a line of the shell: sh -c '...'")
         if not os.path.exists(program):
@@ -171,7 +173,9 @@ def _wait(job: Any, shows: bool) -> None:
         value = wait_for(job)
     except KeyboardInterrupt:
         if not job.reused:
-            click.echo(f"job {job.id} is cancelled" if job.done() else f"job {job.id} is being cancelled", err=True)
+            click.echo(
+                f"job {job.id} is cancelled" if job.done() else f"job {job.id} is being cancelled", err=True
+            )
         sys.exit(INTERRUPTED)
     except BaseException as error:  # whatever the user's function raised
         _show_failed(job, error)

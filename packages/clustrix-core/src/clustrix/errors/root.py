@@ -114,17 +114,19 @@ class ProgramFailed(ClustrixError):
     def __str__(self) -> str:
         import shlex  # errors are imported by everybody, this one is raised in few processes
 
-        text = f"`{shlex.join(self.command)}` {self._end()}"
-        lines = self.stderr.rstrip().splitlines()[-_TAIL_LINES:]
-        return text + ("; the end of its stderr:\n" if lines else "") + "\n".join(f"  | {line}" for line in lines)
+        lines = self.stderr.strip().splitlines()[-_TAIL_LINES:]
+        # The last line mostly says what the matter is, and a table shows the beginning of this.
+        text = self._end() + (f": {lines[-1].strip()}" if lines else "")
+        tail = lines if len(lines) > 1 else []
+        return "\n".join([text, f"  of `{shlex.join(self.command)}`", *(f"  | {line}" for line in tail)])
 
     def _end(self) -> str:
         if self.returncode >= 0:
-            return f"ended with exit code {self.returncode}"
+            return f"exit code {self.returncode}"
         import signal
 
         try:
             name = signal.Signals(-self.returncode).name
         except ValueError:  # a real-time signal
             name = f"signal {-self.returncode}"
-        return f"was killed by {name}"
+        return f"killed by {name}"

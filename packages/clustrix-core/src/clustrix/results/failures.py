@@ -26,6 +26,7 @@ _PLACE_IN_TEXT = re.compile(r'^  File "(.+)", line (\d+), in (.+)$', re.MULTILIN
 _OTHERS = tuple(
     os.path.join(folder, "")
     for folder in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    | {os.path.dirname(os.path.dirname(__file__))}
 )
 
 
@@ -36,7 +37,7 @@ class Failure(NamedTuple):
     """The name of the error's class, with its module unless that is builtins or the user's own script."""
     message: str
     file: str
-    """Of the innermost line that is neither Python's nor an installed package's; empty if there is none."""
+    """Of the innermost line that is neither Python's nor an installed package's nor clustrix's; empty if there is none."""
     line: int
     function: str
 
