@@ -115,6 +115,18 @@ def test_status_tells_all(done: Any, half: Any) -> None:
     assert (two["kind"], two["finished"], two["failed"]) == ("map", 10, 5)
 
 
+def test_status_shows_items(half: Any) -> None:
+    """Each with its arguments, state and time."""
+    shown = run("status", half.id, "--items").stdout
+    assert "index  arguments  state" in shown
+    assert "failed" in shown
+    (status,) = json.loads(run("status", half.id, "--items", "--json").stdout)
+    assert [(row["index"], row["arguments"], row["state"]) for row in status["rows"][:2]] == [
+        (0, "0", "succeeded"),
+        (1, "1", "failed"),
+    ]
+
+
 def test_logs_prints_what_the_job_printed(done: Any) -> None:
     """At once, and followed."""
     assert run("logs", done.id).stdout == "printed häß\n"

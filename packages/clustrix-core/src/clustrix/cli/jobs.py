@@ -20,23 +20,33 @@ TIMED_OUT = 124
 
 @click.command()
 @jobs_argument
-@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
-def status(jobs: tuple[str, ...], as_json: bool) -> None:
+@click.option(
+    "--items", is_flag=True, help="With a row for each item of a map: its arguments, state and time."
+)
+@click.option("--json", "as_json", is_flag=True, help="A list of objects; with --items, a map has `rows`.")
+def status(jobs: tuple[str, ...], items: bool, as_json: bool) -> None:
     """Tell where jobs are, since when, and why."""
-    found = [_told(job_of(name)) for name in jobs]
+    from clustrix.results.cells import Table
+
+    found = [_told(job_of(name), items) for name in jobs]
     if as_json:
         print(json.dumps(found, indent=1))
         return
-    for number, rows in enumerate(found):
+    for number, told in enumerate(found):
         if number:
             print()
-        width = max(map(len, rows))
-        for name, value in rows.items():
+        rows = told.pop("rows", None)
+        width = max(map(len, told))
+        for name, value in told.items():
             if value not in (None, "", []):
                 print(f"{name.ljust(width)}  {_for_people(name, value)}")
+        if rows:
+            print(Table(list(rows[0]), [list(row.values()) for row in rows]))
 
 
-def _told(job: Any) -> dict[str, Any]:
+def _told(job: Any, items: bool) -> dict[str, Any]:
+    from clustrix.results.items import COLUMNS
+
     record = job._home.journal.job(job.id)
     now = job.status()
     told = job.progress()
@@ -60,6 +70,8 @@ def _told(job: Any) -> dict[str, Any]:
     }
     if record.kind == "map":
         found |= {"finished": job.finished(), "failed": job.failed()}
+        if items:
+            found["rows"] = [dict(zip(COLUMNS, row, strict=True)) for row in job._overview.rows()]
     return found
 
 

@@ -34,7 +34,7 @@ class Failure(NamedTuple):
     """How one item failed, without its exception being made."""
 
     type: str
-    """The name of the error's class, with its module unless that is builtins or the user's own script."""
+    """The name of the error's class, with its module unless that is builtins, clustrix's errors or the user's own script."""
     message: str
     file: str
     """Of the innermost line that is neither Python's nor an installed package's nor clustrix's; empty if there is none."""
@@ -62,7 +62,7 @@ def of_container(buffer: Buffer) -> Failure:
     kind = meta["kind"]
     if kind == kinds.EXCEPTION:
         node = meta["nodes"][0]
-        own = node["module"] in ("builtins", "__main__")
+        own = node["module"] in ("builtins", "__main__", "clustrix.errors")
         name = node["type"] if own else f"{node['module']}.{node['type']}"
         return Failure(name, node["text"], *_users(node["frames"]))
     if kind == "error":
