@@ -125,6 +125,7 @@ def test_function_may_be_decorated_and_nested(folder: Path) -> None:
     assert json.loads(clustrix(folder, "status", job.id, "--json").stdout)[0]["tags"] == ["own"]
     assert run(folder, "mine.py::Model.fit").stdout == "'fitted'\n"
     assert run(folder, "mine.py::nothing").stdout == ""
+    assert run(folder, "mine.py::decorated", "ä", PYTHONIOENCODING="ascii").stdout == "['ä']\n"
 
 
 def test_function_of_a_module_or_a_package(tmp_path: Path) -> None:
@@ -266,6 +267,15 @@ def test_programs_failure_has_command_code_and_stderr(folder: Path) -> None:
     assert "ProgramFailed: exit code 3: two" in clustrix(folder, "result", job, code=1).stderr
 
 
+def test_programs_failure_has_no_secrets(folder: Path) -> None:
+    """They are blotted out of the error as they are of the output."""
+    command = ["--", "sh", "-c", "echo key $WORD >&2; exit 1"]
+    shown = run(folder, *command, code=1, WORD="hunter2hunter2", CLUSTRIX_SECRETS="WORD")
+    assert shown.stderr.count("key ***") == 2
+    assert "hunter2" not in shown.stderr
+    assert "hunter2" not in attach(job_of(shown.stderr)).exception().stderr  # type: ignore[union-attr]
+
+
 def test_program_that_a_signal_has_ended_says_which(folder: Path) -> None:
     """By its name."""
     assert "killed by SIGKILL" in run(folder, "--", "sh", "-c", "kill -9 $$", code=1).stderr
@@ -274,6 +284,13 @@ def test_program_that_a_signal_has_ended_says_which(folder: Path) -> None:
 def test_program_that_leaves_others_behind_ends(folder: Path) -> None:
     """They have its stderr open; they are ended with the job."""
     run(folder, "--", "sh", "-c", "sleep 50 & exit 0")
+
+
+def test_program_may_be_a_script_of_the_shell_without_a_first_line(folder: Path) -> None:
+    """Shells run it, too."""
+    (folder / "tool").write_text("echo $1\n")
+    (folder / "tool").chmod(0o755)
+    assert run(folder, "./tool", "x").stdout == "x\n"
 
 
 def test_program_that_is_not_there_is_said_before_submission(folder: Path) -> None:
@@ -385,6 +402,8 @@ def test_grid_fills_placeholders(folder: Path) -> None:
     ]
     shown = run(folder, "--grid", "a=x", "script.py", "in-{a}.csv")
     assert json.loads(shown.stdout)[0] == ["in-x.csv"]
+    assert json.loads(run(folder, "--grid", "a=script", "{a}.py").stdout)[0] == []
+    assert "no file other.py" in run(folder, "--grid", "a=script,other", "{a}.py", code=2).stderr
 
 
 def test_grid_that_does_not_reach_the_command_is_refused(folder: Path) -> None:
@@ -447,7 +466,7 @@ def test_failures_of_a_grid_are_grouped_and_tried_again(folder: Path) -> None:
     shown = run(folder, "--grid", "n=1:10", "--", "sh", "-c", command, code=1).stderr
     job = job_of(shown)
     assert "3 of 10 items failed, in 1 kind" in shown
-    assert "exit code #: broken by #" in shown
+    assert "exit code 2: broken by #" in shown
     assert "{'n': '" in shown
     assert f"clustrix retry {job}" in shown
     (folder / "mended").touch()
@@ -458,6 +477,12 @@ def test_failures_of_a_grid_are_grouped_and_tried_again(folder: Path) -> None:
         "all 1 succeeded; their parameters: clustrix result"
         in run(folder, "--grid", "n=1", "--", "echo", "{n}").stderr
     )
+
+
+def test_failures_of_a_grid_differ_by_their_exit_codes(folder: Path) -> None:
+    """Each is a kind of its own."""
+    shown = run(folder, "--grid", "n=0:3", "--", "sh", "-c", "exit $(( ({n} + 1) / 2 ))", code=1).stderr
+    assert "3 of 4 items failed, in 2 kinds" in shown
 
 
 @pytest.mark.slow

@@ -137,7 +137,7 @@ def result(context: click.Context, job: str, timeout: float | None, form: str, o
 def _writer(form: str) -> Any:
     from clustrix import plugins
 
-    known = {"repr": _write_repr, "json": _write_json, "pickle": lambda value, file: pickle.dump(value, file)}
+    known = {"repr": write_repr, "json": _write_json, "pickle": lambda value, file: pickle.dump(value, file)}
     if form in known:
         return known[form]
     found = {entry.name: entry for entry in plugins.entries("result format")}
@@ -146,7 +146,8 @@ def _writer(form: str) -> Any:
     return found[form].load()
 
 
-def _write_repr(value: Any, file: Any) -> None:
+def write_repr(value: Any, file: Any) -> None:
+    """Whatever the terminal's encoding is."""
     file.write((repr(value) + "\n").encode("utf-8", "backslashreplace"))
 
 

@@ -1,11 +1,12 @@
 """What runs inside the jobs of ``clustrix run``: a program, its output in the job's own, its failure as an exception.
 
-Jobs import this module, so it keeps to the standard library and the errors.
+Jobs import this module, so it keeps to the standard library, the errors and the runner.
 """
 
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import re
 import subprocess
@@ -14,11 +15,15 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from clustrix.errors import ProgramFailed
+from clustrix.runner import redacting
+from clustrix.runner.setup import environment
 
 PLACEHOLDER = re.compile(r"{([A-Za-z_][\w-]*)}")
 """Where a parameter of a grid stands in a command."""
 
 _TAIL_BYTES = 4096
+_KEPT_BYTES = 1 << 16
+"""Of stderr, until its end; more than the tail, so that no secret is cut in two where it begins."""
 _READ_BYTES = 1 << 16
 _DRAIN_SECONDS = 1.0
 """A program may leave others behind that keep its stderr open."""
@@ -30,7 +35,7 @@ def run_program(parameters: Mapping[str, str], command: Sequence[str]) -> dict[s
     Raises ProgramFailed for any other exit code, OSError if it cannot be started.
     """
     words = filled(command, parameters)
-    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with _started(words) as process:
         assert process.stderr is not None
         tail = bytearray()
         reader = threading.Thread(target=_copy, args=(process.stderr, tail), daemon=True)
@@ -40,8 +45,18 @@ def run_program(parameters: Mapping[str, str], command: Sequence[str]) -> dict[s
         if reader.is_alive():
             process.stderr = None  # closing it would wait for the thread that reads
     if returncode:
-        raise ProgramFailed(words, returncode, tail.decode("utf-8", "replace"))
+        raise ProgramFailed(words, returncode, _end_of(bytes(tail)))
     return {"parameters": {name: value(text) for name, text in parameters.items()}, "returncode": 0}
+
+
+def _started(words: Sequence[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        # A script without a first line that names its interpreter: shells run it themselves.
+        return subprocess.Popen(["/bin/sh", *words], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def filled(command: Sequence[str], parameters: Mapping[str, str]) -> list[str]:
@@ -58,10 +73,16 @@ def value(text: str) -> Any:
     return found if isinstance(found, (bool, int, float)) else text
 
 
+def _end_of(printed: bytes) -> str:
+    """What an error may hold of it: as in the job's own output, secrets are blotted out."""
+    shown, _ = redacting.blotted(printed, redacting.words_of(environment.secrets), last=True)
+    return shown[-_TAIL_BYTES:].decode("utf-8", "replace")
+
+
 def _copy(stream: IO[bytes], tail: bytearray) -> None:
     """To this process's own stderr as it comes, and the end of it into ``tail``."""
     while data := os.read(stream.fileno(), _READ_BYTES):
         tail += data
-        del tail[:-_TAIL_BYTES]
+        del tail[:-_KEPT_BYTES]
         while data:
             data = data[os.write(2, data) :]

@@ -13,6 +13,7 @@ import click
 from clustrix.cli.failures import FAILED, show
 from clustrix.cli.functions import SEPARATOR, submit_function
 from clustrix.cli.grids import Grid, parsed
+from clustrix.cli.jobs import write_repr
 from clustrix.config import OPTIONS
 from clustrix.errors import ClustrixError, ConfigError, ProgramFailed, UnknownProfile
 
@@ -123,17 +124,15 @@ def run(
 
 
 def _submit_program(target: Sequence[str], grid: Grid, settings: dict[str, Any]) -> Any:
-    from clustrix.cli.programs import run_program
+    from clustrix.cli.programs import filled, run_program
     from clustrix.decorator import cluster
 
     script = target[0].endswith(".py")
     command = grid.placed(target, script)
+    for program in {filled(command[:1], row)[0] for row in grid.combinations()}:
+        (_check_script if script else _check_program)(program)
     if script:
-        if not os.path.isfile(target[0]):
-            raise click.UsageError(f"there is no file {target[0]}.")
         command[:0] = [sys.executable, "-u"]  # its output is to be seen as it comes
-    else:
-        _check_programs(command[0], grid)
     settings.setdefault("name", os.path.basename(target[0])[:_LONGEST_NAME])
     # That the same script is called again does not say that it is the same: nobody looks into it.
     runner = cluster(**{**settings, "reuse": False})(run_program)
@@ -142,26 +141,26 @@ def _submit_program(target: Sequence[str], grid: Grid, settings: dict[str, Any])
     return runner.map(grid.combinations(), command=command)
 
 
-def _check_programs(word: str, grid: Grid) -> None:
-    """Raises UsageError for a program that is not there, before anything is submitted."""
-    from clustrix.cli.programs import filled
+def _check_script(script: str) -> None:
+    if not os.path.isfile(script):
+        raise click.UsageError(f"there is no file {script}.")
 
-    for program in {filled([word], row)[0] for row in grid.combinations()}:
-        if shutil.which(program) is not None:
-            continue
-        if ".py:" in program:
-            raise click.UsageError(
-                f"there is no program {program}; a function has two colons: FILE.py::FUNCTION"
-            )
-        if any(character.isspace() for character in program):
-            raise click.UsageError(f"there is no program {program!r}; for a line of the shell: sh -c '...'")
-        if not os.path.exists(program):
-            raise click.UsageError(f"there is no program {program}.")
-        if os.path.isdir(program):
-            raise click.UsageError(f"{program} is a folder.")
-        if os.sep not in program and os.access(program, os.X_OK):
-            raise click.UsageError(f"there is no program {program}; for the one in this folder: ./{program}")
-        raise click.UsageError(f"{program} may not be executed; allow it: chmod +x {program}")
+
+def _check_program(program: str) -> None:
+    """Raises UsageError for one that cannot be started, before anything is submitted."""
+    if shutil.which(program) is not None:
+        return
+    if ".py:" in program:
+        raise click.UsageError(f"there is no program {program}; a function has two colons: FILE.py::FUNCTION")
+    if any(character.isspace() for character in program):
+        raise click.UsageError(f"there is no program {program!r}; for a line of the shell: sh -c '...'")
+    if not os.path.exists(program):
+        raise click.UsageError(f"there is no program {program}.")
+    if os.path.isdir(program):
+        raise click.UsageError(f"{program} is a folder.")
+    if os.sep not in program and os.access(program, os.X_OK):
+        raise click.UsageError(f"there is no program {program}; for the one in this folder: ./{program}")
+    raise click.UsageError(f"{program} may not be executed; allow it: chmod +x {program}")
 
 
 def _wait(job: Any, shows: bool) -> None:
@@ -183,7 +182,8 @@ def _wait(job: Any, shows: bool) -> None:
     if _is_map(job):
         click.echo(f"all {len(job):,} succeeded; their parameters: clustrix result {job.id}", err=True)
     elif shows and value is not None:
-        click.echo(repr(value))
+        sys.stdout.flush()
+        write_repr(value, sys.stdout.buffer)
 
 
 def _show_failed(job: Any, error: BaseException) -> None:

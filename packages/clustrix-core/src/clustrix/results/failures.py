@@ -20,7 +20,7 @@ _PATTERN_CHARACTERS = 300
 
 _QUOTED = re.compile(r"""(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)"[^"\n]*"(?!\w)|`[^`\n]*`""")
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+|\b(?=[0-9a-f-]*[0-9])[0-9a-f]{8}[0-9a-f-]*\b")
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d_,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|\d+")
+_NUMBER = re.compile(r"(exit code \d+)|(?<![\w.])[-+]?\d[\d_,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|\d+")
 _PLACE_IN_TEXT = re.compile(r'^  File "(.+)", line (\d+), in (.+)$', re.MULTILINE)
 
 _OTHERS = tuple(
@@ -43,9 +43,9 @@ class Failure(NamedTuple):
 
     @property
     def pattern(self) -> str:
-        """The message, with … for what is in quotes and # for numbers."""
+        """The message, with … for what is in quotes and # for numbers; an exit code tells kinds of failures apart, and stays."""
         text = _QUOTED.sub("…", self.message[: 4 * _PATTERN_CHARACTERS])
-        return _NUMBER.sub("#", _HEXADECIMAL.sub("#", text))[:_PATTERN_CHARACTERS]
+        return _NUMBER.sub(lambda found: found[1] or "#", _HEXADECIMAL.sub("#", text))[:_PATTERN_CHARACTERS]
 
 
 def of_record(buffer: Buffer, record: Record) -> Failure:
