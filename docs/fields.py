@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from clustrix.config.fields import FIELDS, Field, command_of
+from clustrix.config.field import Field
+from clustrix.config.fields import FIELDS, command_of
 from clustrix.plugins import fields as plugin_fields
 
 PAGE = Path(__file__).parent / "reference" / "fields.md"
 
 _HEAD = """\
-<!-- Written by docs/fields.py from the declarations in clustrix.config.fields: change them there, then `hatch run docs:fields`. -->
+<!-- Written by docs/fields.py from the declarations in clustrix.config.declared: change them there, then `hatch run docs:fields`. -->
 
 # Settings and options
 

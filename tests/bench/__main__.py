@@ -25,6 +25,7 @@ from tests.bench.state import fresh_state
 
 BENCHES = {
     "imports": "imports",
+    "start_command": "imports",
     "settings": "settings",
     "find_plugins": "extensions",
     "submit": "submissions",

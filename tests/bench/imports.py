@@ -1,4 +1,4 @@
-"""What ``import clustrix`` costs."""
+"""What ``import clustrix`` costs, and the start of its command."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import subprocess
 import sys
 from statistics import median
 
-from tests.bench.row import Row
+from tests.bench.row import Row, in_turn
 
 _TIMES = 15
 _RIVAL = "import concurrent.futures.process"
+_COMMAND = "import sys; sys.argv = ['clustrix']; from clustrix.cli import main; main()"
+_CLICK = "import click"
 _HEAVY = ("click", "rich", "cloudpickle", "pluggy", "yaml")
 
 
@@ -25,6 +27,28 @@ def imports() -> list[Row]:
         ),
         Row(f"of {', '.join(_HEAVY)} it loads", loaded, "modules", 0),
     ]
+
+
+def start_command() -> list[Row]:
+    """The help, as the bare command prints it."""
+    ours, click = (
+        figure * 1e3 for figure in in_turn(_TIMES, lambda: _start(_COMMAND), lambda: _start(_CLICK))
+    )
+    return [
+        Row(
+            "clustrix, without arguments",
+            ours,
+            "ms",
+            2,
+            "ratio",
+            rival=f"python -c {_CLICK!r}",
+            baseline=click,
+        )
+    ]
+
+
+def _start(text: str) -> None:
+    subprocess.run([sys.executable, "-c", text], capture_output=True, check=False)
 
 
 def _import_ms(statement: str) -> float:

@@ -27,6 +27,12 @@ import sys
 from clustrix.listing import rows_as_json
 sys.stdout.buffer.writelines(rows_as_json())
 """
+_COMMAND = """
+import sys
+sys.argv = ["clustrix", "jobs", "--json"]
+from clustrix.cli import main
+main()
+"""
 _NEWEST = "from clustrix import jobs; assert len(jobs(limit=20)) == 20"
 _FAILED = "from clustrix import jobs; assert not jobs(state='FAILED')"
 
@@ -46,6 +52,7 @@ def list_jobs() -> list[Row]:
     job.result()
     copy_job(here(), job.id, _OLD)
     assert len(_python(_AS_JSON)) > _OLD * 100
+    assert _python(_AS_JSON) == _python(_COMMAND)
     bare = _start_s("pass")
     return [
         Row(
@@ -56,6 +63,7 @@ def list_jobs() -> list[Row]:
             rival="python, bare",
             baseline=bare,
         ),
+        Row("  by clustrix jobs --json", _start_s(_COMMAND), "s", 0.3, rival="python, bare", baseline=bare),
         Row("  the newest 20 of them", _start_s(_NEWEST), "s", rival="python, bare", baseline=bare),
         Row("  those that failed", _start_s(_FAILED), "s", rival="python, bare", baseline=bare),
     ]

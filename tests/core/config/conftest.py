@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from clustrix.config import kinds
-from clustrix.config.fields import Field
+from clustrix.config.field import Field
 from clustrix.config.store import Settings
 
 TOKEN = Field("token", kinds.text(4096), None, "A test's own secret.", "abc", secret=True, option="token")

@@ -139,7 +139,7 @@ def test_missing_keyring_says_what_to_install(world: World) -> None:
 import sys
 sys.modules["keyring"] = None
 from clustrix.config import kinds, secrets
-from clustrix.config.fields import Field
+from clustrix.config.field import Field
 from clustrix.config.store import Settings
 token = Field("token", kinds.text(), None, "A secret.", "abc", secret=True)
 try:

@@ -15,7 +15,7 @@ from clustrix import JobState, cluster, configure, plugins
 from clustrix.errors import JobCancelled, JobLost, JobNotStarted, ResultDamaged
 from clustrix.job import AsyncJobResult
 from tests.core.plugins.installing import write_plugin
-from tests.core.support import add_line, lines, wait_until
+from tests.core.support import add_line, lines, wait_for_file, wait_until
 
 PLUGIN = """
 from clustrix.config import Field
@@ -78,6 +78,8 @@ class Odd(Backend):
         return [self.where(job) for job in jobs]
 
     def where(self, job):
+        if job.name.startswith("looked"):
+            self.times(job)
         if job.name.startswith("deaf") and self.times(job) <= 4:
             raise HostUnreachable("the host does not answer")
         assert job.handle in ("", "handle of " + job.name)
@@ -99,6 +101,7 @@ class Odd(Backend):
 
     async def clean(self, jobs):
         for job in jobs:
+            (self.host.folder / f"{job.id}-cleaned").touch()
             if job.id in self.started:
                 self.started.pop(job.id).wait()
 """
@@ -126,6 +129,16 @@ def submit(name: str, function: Callable[..., Any], *args: Any) -> AsyncJobResul
 def counted(path: str) -> int:
     add_line(path)
     return os.getpid()
+
+
+def wait_then_count(path: str, gate: str) -> int:
+    wait_for_file(gate)
+    return counted(path)
+
+
+def looks(state: Path, job: AsyncJobResult[Any]) -> int:
+    """How often the place was asked about a job."""
+    return (state / "clustrix" / "backends" / "odd" / f"{job.id}-{job.name}").stat().st_size
 
 
 def add(name: str, path: Path) -> AsyncJobResult[Any]:
@@ -239,3 +252,30 @@ def test_each_place_has_its_own_backend(tmp_path: Path, state: Path) -> None:
     assert (same[1], same[2]) == ({"odd_host": "one"}, {"odd_queue": "long"})
     assert two[1] == {"odd_host": "two"}
     assert one[0] == same[0] != two[0]
+
+
+def test_interval_is_that_between_two_looks(tmp_path: Path, state: Path) -> None:
+    """``job_poll_interval`` holds whatever the backend would like, and is said to it with what says which place is meant."""
+    path, gate = str(tmp_path / "runs"), tmp_path / "gate"
+    paced = cluster(cluster_type="odd", name="looked-0")(wait_then_count)
+    configure(job_poll_interval="1 s")
+    job = paced.submit(path, str(gate))
+    wait_until(lambda: job.state is JobState.RUNNING, "it runs", 20)
+    began, before = time.monotonic(), looks(state, job)
+    wait_until(lambda: looks(state, job) >= before + 3, "three more looks", 20)
+    assert time.monotonic() - began > 1.9
+    gate.touch()
+    job.result(timeout=30)
+    assert told(state, job)[1]["job_poll_interval"] == 1.0
+
+
+def test_what_is_left_stays_where_it_is_wanted(tmp_path: Path, state: Path) -> None:
+    """``cleanup_on_success=False``: the backend is not told to remove anything of that job."""
+    path = str(tmp_path / "runs")
+    left = cluster(cluster_type="odd", cleanup_on_success=False)(counted).submit(path)
+    left.result(timeout=30)
+    removed = cluster(cluster_type="odd")(counted).submit(path)
+    removed.result(timeout=30)
+    folder = state / "clustrix" / "backends" / "odd"
+    wait_until((folder / f"{removed.id}-cleaned").exists, "the later one is cleaned away")
+    assert not (folder / f"{left.id}-cleaned").exists()

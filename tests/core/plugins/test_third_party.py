@@ -36,11 +36,14 @@ FLAWS = {
     "KillsOnLeaving": ["test_new_dispatcher_finds_running_jobs", "test_new_dispatcher_finds_finished_jobs"],
     "BringsHalves": ["test_waiting_job_is_not_done"],
     "BelievesInClocks": ["test_clocks_need_not_agree[ahead]"],
+    "RefusesWhatItKnows": ["test_connection_is_lost_during_a_submission"],
+    "TakesSilenceForAnEnd": ["test_connection_is_lost_while_jobs_run"],
     "KnowsEverybody": ["test_job_that_was_never_submitted_is_gone"],
 }
 """Each flaw of ``tests/plugins/broken``, and the rules of the kit that find it."""
 
 KIT = """
+from contextlib import contextmanager
 import pytest
 from clustrix.testing import BackendConformance
 from {module} import {backend}
@@ -55,6 +58,19 @@ class Test{backend}(BackendConformance):
         return {backend}
 """
 
+CUT = """
+    @pytest.fixture
+    def cut(self, bench):
+        wire = bench.backend.host.folder / "cut"
+        @contextmanager
+        def cut():
+            wire.touch()
+            yield
+            wire.unlink()
+        return cut
+"""
+"""The connection of a backend that has one: a file is there while it is cut."""
+
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
@@ -65,7 +81,8 @@ def kit(
     folder: Path, environment: dict[str, str], module: str, backend: str, patience: float, names: list[str]
 ) -> dict[str, bool]:
     """Run the kit (or the named tests of it) on a backend: which test has passed."""
-    (folder / "test_kit.py").write_text(KIT.format(module=module, backend=backend, patience=patience))
+    code = KIT.format(module=module, backend=backend, patience=patience)
+    (folder / "test_kit.py").write_text(code + (CUT if backend == "TakesSilenceForAnEnd" else ""))
     tests = [f"test_kit.py::Test{backend}::{name}" for name in names] or ["test_kit.py"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=found.xml", *tests]
     run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

@@ -236,6 +236,7 @@ def cluster(
     retry_delay: str | float | None = ...,
     retry_memory: float | None = ...,
     retry_memory_limit: str | int | None = ...,
+    cleanup_on_success: bool = ...,
     retry_on: type[Exception] | str | Sequence[type[Exception] | str] = ...,
     reuse: bool = ...,
     secrets: Sequence[str] = ...,

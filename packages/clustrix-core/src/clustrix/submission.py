@@ -15,6 +15,7 @@ from clustrix.backends.local.capacity import machine_bytes, machine_cores
 from clustrix.bundle import pack_call, pack_map
 from clustrix.bundle.packing import Reference
 from clustrix.config import format_bytes
+from clustrix.config.fields import FIELDS
 from clustrix.config.notices import levels_to_the_caller
 from clustrix.errors import ClustrixError, NestedTooDeep, ResourcesUnavailable, storage_error
 from clustrix.job import AsyncJobResult
@@ -259,13 +260,22 @@ def _place(subject: Subject) -> str:
     return json.dumps(own, separators=(",", ":"), sort_keys=True) if own else ""
 
 
+_OF_PLACES = ("job_poll_interval", "cleanup_on_success")
+
+
 def _own_fields(subject: Subject, scope: str) -> dict[str, Any]:
-    """The values of the fields that the plugin of the job's backend has declared; no secrets."""
+    """What the place of the job needs: the fields that its plugin has declared, and what is set of the core's; no secrets."""
     backend = subject.settings["cluster_type"]
     if backend == "local":
         return {}
     declared = [field for field in fields_of(backend) if field.scope == scope and not field.secret]
-    return {field.name: subject.settings[field.name] for field in declared}
+    found = {field.name: subject.settings[field.name] for field in declared}
+    cores = (FIELDS[name] for name in _OF_PLACES if FIELDS[name].scope == scope)
+    return found | {
+        field.name: subject.settings[field.name]
+        for field in cores
+        if subject.settings[field.name] != field.default
+    }
 
 
 def place_of_submission() -> str:

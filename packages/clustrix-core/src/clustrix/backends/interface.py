@@ -71,7 +71,8 @@ class Backend:
     async def poll(self, jobs: Sequence[JobSpec]) -> Sequence[Status]:
         """Tell where these jobs are.  ``len(result) == len(jobs)``, in their order.  One question for all of them.
 
-        Called at a pace between ``fastest_poll_s`` and ``slowest_poll_s``, with all live jobs of the place.
+        Called at a pace between ``fastest_poll_s`` and ``slowest_poll_s``, or that of the user's ``job_poll_interval``, with all live
+        jobs of the place.
         """
         raise NotImplementedError
 

@@ -16,6 +16,7 @@ def clustrix() -> None:
     """Write one Python function and run it anywhere, never lost."""
 
 
+clustrix.plugged = True
 clustrix.later = {
     "cancel": Later("clustrix.cli.jobs:cancel", "End jobs, with all of their processes."),
     "config": Later("clustrix.cli.config:config", "Show and change settings, and tell where they come from."),

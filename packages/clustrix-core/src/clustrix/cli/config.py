@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from clustrix.config.fields import Field
+    from clustrix.config.field import Field
     from clustrix.config.store import Resolved
 
 JSON_VERSION = 1

@@ -1,12 +1,17 @@
-"""How a command says that something went wrong: one block that can be read, and what to do next."""
+"""How a command says that something went wrong: one block that can be read, and what to do next.
+
+The errors themselves are imported when there is one: the help shall not wait for them.
+"""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from clustrix.errors import ClustrixError, ConfigError, ConfigFileError
+if TYPE_CHECKING:
+    from clustrix.errors import ClustrixError
 
 FAILED = 1
 
@@ -46,6 +51,8 @@ def show(error: BaseException, text: str = "", step: str = "") -> None:
 
 def next_step(error: BaseException) -> str:
     """A command that helps, where the error itself does not say what to do."""
+    from clustrix.errors import ConfigError, ConfigFileError
+
     if isinstance(error, ConfigFileError):
         return "" if error.advice else f"clustrix config validate {error.path}"
     if isinstance(error, ConfigError) and error.origin:
@@ -53,7 +60,11 @@ def next_step(error: BaseException) -> str:
     return ""
 
 
-def exit_with(error: ClustrixError) -> None:
-    """The end of a command that failed."""
+def exit_with(error: Exception) -> None:
+    """The end of a command that failed; what is none of our errors is raised again, with its traceback."""
+    from clustrix.errors import ClustrixError
+
+    if not isinstance(error, ClustrixError):
+        raise error
     show(error)
     sys.exit(FAILED)

@@ -18,32 +18,57 @@ class Later(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """``later`` maps names to commands that stand elsewhere."""
+    """``later`` maps names to commands that stand elsewhere; ``plugged`` says whether plugins bring more."""
 
     later: dict[str, Later] = {}  # noqa: RUF012 -- set by whoever makes the group
+    plugged = False
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *self.later})
+        return sorted({*super().list_commands(ctx), *self.later, *self._titles()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         later = self.later.get(cmd_name)
-        if later is None:
-            return super().get_command(ctx, cmd_name)
-        module, _, name = later.target.partition(":")
-        command: click.Command = getattr(import_module(module), name)
-        return command
+        if later is not None:
+            module, _, name = later.target.partition(":")
+            command: click.Command = getattr(import_module(module), name)
+            return command
+        return super().get_command(ctx, cmd_name) or self._of_plugin(cmd_name)
+
+    def own(self) -> set[str]:
+        """The names that no plugin can have."""
+        return {*self.later, *self.commands}
+
+    def _titles(self) -> dict[str, str]:
+        """The commands of plugins, each with its line; not those whose names are the group's own."""
+        if not self.plugged:
+            return {}
+        from clustrix.plugins.presence import any_installed
+
+        if not any_installed():
+            return {}
+        from clustrix.plugins import entries
+
+        return {entry.name: entry.title for entry in entries("command") if entry.name not in self.own()}
+
+    def _of_plugin(self, name: str) -> click.Command | None:
+        if name not in self._titles():
+            return None
+        from clustrix.errors import PluginError
+        from clustrix.plugins import entry
+
+        found = entry("command", name)
+        command = found.load()
+        if isinstance(command, click.Command):
+            return command
+        problem = f"command {name!r}: {found.target} is no click.Command"
+        raise PluginError(found.plugin, problem, "it is a fault of the plugin: tell its authors")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        names = self.list_commands(ctx)
-        room = formatter.width - 6 - max(map(len, names), default=0)
-        lines = [
-            (
-                name,
-                self.later[name].help if name in self.later else self.commands[name].get_short_help_str(room),
-            )
-            for name in names
-            if name in self.later or not self.commands[name].hidden
-        ]
+        lines = {name: later.help for name, later in self.later.items()} | self._titles()
+        room = formatter.width - 6 - max(map(len, [*lines, *self.commands]), default=0)
+        for name, command in self.commands.items():
+            if not command.hidden:
+                lines[name] = command.get_short_help_str(room)
         if lines:
             with formatter.section("Commands"):
-                formatter.write_dl(lines)
+                formatter.write_dl(sorted(lines.items()))

@@ -125,7 +125,9 @@ def _until(condition: Any, otherwise: str) -> None:
 def plugins(context: click.Context, as_json: bool) -> None:
     """List what is installed beside the core, with what is wrong. Exits with 1 if anything is."""
     from clustrix import plugins as installed
+    from clustrix.cli.commands import clustrix
 
+    own = clustrix.own()
     found: list[dict[str, Any]] = [
         {
             "name": plugin.name,
@@ -137,6 +139,11 @@ def plugins(context: click.Context, as_json: bool) -> None:
             "slow": plugin.slow,
             "disabled": plugin.disabled,
             "problem": plugin.problem,
+            "ignored": [
+                f"command {entry.name}: clustrix has one of that name itself"
+                for entry in plugin.entries
+                if entry.kind == "command" and entry.name in own
+            ],
         }
         for plugin in installed.discovered()
     ]
@@ -152,5 +159,7 @@ def plugins(context: click.Context, as_json: bool) -> None:
                 print(f"  {thing}")
             if row["problem"]:
                 print(f"  not used: {row['problem']}")
-    if any(row["problem"] and not row["disabled"] for row in found):
+            for thing in row["ignored"]:
+                print(f"  not used: {thing}")
+    if any((row["problem"] or row["ignored"]) and not row["disabled"] for row in found):
         context.exit(1)

@@ -1,6 +1,7 @@
 """Settings: what may be set, checked values, and what is set now.  Imports only ``errors``, and asks ``plugins`` for theirs."""
 
-from clustrix.config.fields import FIELDS, OPTIONS, Field
+from clustrix.config.field import Field
+from clustrix.config.fields import FIELDS, OPTIONS
 from clustrix.config.quantities import CORES_HELP, parse_cores, parse_memory, parse_time
 from clustrix.config.settings import (
     configure,

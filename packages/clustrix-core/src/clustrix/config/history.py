@@ -10,7 +10,7 @@ _BACKENDS = {
 
 _FIELDS = {
     "ssh": """cluster_host cluster_port username key_file password default_partition default_queue remote_work_dir
-        conda_env_name python_executable module_loads pre_execution_commands job_poll_interval cleanup_on_success
+        conda_env_name python_executable module_loads pre_execution_commands
         ssh_connect_timeout package_manager replicate_local_environment excluded_packages cluster_packages
         venv_post_install_commands venv_setup_timeout""",
     "k8s": "k8s_namespace k8s_image k8s_service_account k8s_pull_policy k8s_job_ttl_seconds k8s_backoff_limit",

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from clustrix import plugins
 from clustrix.config import history, origins
-from clustrix.config.fields import FIELDS, Field, literal, nearest, settings_fields, unknown
+from clustrix.config.field import Field, literal
+from clustrix.config.fields import FIELDS, nearest, settings_fields, unknown
 from clustrix.config.files import PROJECT_VARIABLE, Content, Entry
 from clustrix.config.origins import Origin
 from clustrix.errors import ConfigError

@@ -12,7 +12,8 @@ import subprocess
 from typing import Any, NamedTuple
 
 from clustrix.config import origins
-from clustrix.config.fields import Field, unknown
+from clustrix.config.field import Field
+from clustrix.config.fields import unknown
 from clustrix.config.kinds import Secret
 from clustrix.config.layers import PREFIX
 from clustrix.config.store import Resolved, Settings

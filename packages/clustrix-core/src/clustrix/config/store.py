@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from clustrix.config import origins
-from clustrix.config.fields import FIELDS, Field, nearest, unknown
+from clustrix.config.field import Field
+from clustrix.config.fields import FIELDS, nearest, unknown
 from clustrix.config.layers import Known, Layer, Value
 from clustrix.config.origins import Origin
 from clustrix.errors import UnknownProfile

@@ -83,6 +83,7 @@ class Polled:
         self._report = report
         self._tidy = tidy
         self._backend = make(PolledHost(settings, folder, self._asked_to_poll))
+        self._interval_s: float | None = settings.get("job_poll_interval")
         self._jobs: dict[str, _Job] = {}
         self._submitting: Lane[Sequence[Receipt]] = Lane(
             name, self._submit, self._submitted, self._not_submitted
@@ -137,7 +138,7 @@ class Polled:
         for spec in jobs:
             self._jobs.pop(spec.id, None)
             self._tidy(spec.id)
-        self._cleaning.add(jobs)
+        self._cleaning.add([spec for spec in jobs if spec.settings.get("cleanup_on_success", True)])
 
     def renew(self, jobs: Sequence[JobSpec]) -> None:
         for spec in jobs:
@@ -239,6 +240,9 @@ class Polled:
                 await asyncio.sleep(pauses.next())
                 continue
             pauses.reset()
+            if self._interval_s is not None:
+                await asyncio.sleep(self._interval_s)
+                continue
             pause = (
                 self._backend.fastest_poll_s
                 if any(changed)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clustrix.plugins.registry import HOOK_API, Entry, Registry
 
 if TYPE_CHECKING:
-    from clustrix.config.fields import Field
+    from clustrix.config.field import Field
     from clustrix.plugins.discovery import Plugin
     from clustrix.plugins.hookspecs import hookimpl
 
@@ -24,6 +24,7 @@ __all__ = [
     "backend_names",
     "discovered",
     "entries",
+    "entry",
     "fields",
     "fields_of",
     "hookimpl",
@@ -56,6 +57,13 @@ def entries(kind: str) -> Sequence[Entry]:
     from clustrix.plugins import discovery
 
     return discovery.found().of(kind)
+
+
+def entry(kind: str, name: str) -> Entry:
+    """The one of a kind and name.  Raises PluginError if there is none, PluginConflict when two plugins bring it."""
+    from clustrix.plugins import discovery
+
+    return discovery.found().one(kind, name)
 
 
 def fields() -> tuple[Field, ...]:

@@ -19,7 +19,7 @@ from clustrix.plugins import builtin, hookspecs
 from clustrix.plugins.registry import HOOK_API, Entry, Registry
 
 if TYPE_CHECKING:
-    from clustrix.config.fields import Field
+    from clustrix.config.field import Field
 
 GROUP = "clustrix"
 DISABLED = "CLUSTRIX_DISABLE_PLUGINS"

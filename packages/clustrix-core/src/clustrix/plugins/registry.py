@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clustrix.errors import PluginError
 
 if TYPE_CHECKING:
-    from clustrix.config.fields import Field
+    from clustrix.config.field import Field
 
 HOOK_API = 1
 """The version of this interface.  It grows with changes that a plugin has to follow."""

@@ -57,7 +57,7 @@ def _outcome(order: setup.Order, found: bundles.Bundle | Damaged, notifier: setu
     except bundles.SetupFailed as error:
         return outcome.of_setup(str(error))
     except BaseException as error:  # the process's edge: all that the user's code can raise goes home
-        return outcome.of_exception(error)
+        return outcome.of_exception(error, setup.environment.secrets)
 
 
 def load_arguments(bundle: bundles.Bundle) -> tuple[Sequence[object], dict[str, object]]:

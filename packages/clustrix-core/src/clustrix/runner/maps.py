@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CoroutineType
 from typing import Any
 
@@ -33,10 +33,18 @@ Common = tuple[tuple[Any, ...], dict[str, Any]]
 class _Worker:
     """One worker's run through its claims."""
 
-    def __init__(self, order: setup.Order, bundle: bundles.Bundle, notifier: setup.Notifier) -> None:
+    def __init__(
+        self,
+        order: setup.Order,
+        bundle: bundles.Bundle,
+        notifier: setup.Notifier,
+        function: Callable[..., Any],
+        common: Common,
+    ) -> None:
         self._order = order
-        self._bundle = bundle
         self._notifier = notifier
+        self._function = function
+        self._common = common
         self._items: int = bundle.meta["items"]
         self._workers: int = max(1, bundle.meta["workers"])
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -51,8 +59,7 @@ class _Worker:
         wanted = self._chunk or 1
         # The first ranges are those that a dead worker left: they were given before this worker started.
         given: Iterator[list[int]] = iter(self._order.claims)
-        function = bundles.load_function(self._bundle)
-        common: Common = self._bundle.load(self._bundle.meta["common"])
+        function, common = self._function, self._common
         marks = Marks(self._order.file(layout.MAP_MARKS))
         worker = self._order.worker
         setup.introduce(self._order, worker, lambda: marks.of(worker).item, self._notifier.send)
@@ -100,7 +107,7 @@ class _Worker:
             except BaseException as error:  # the process's edge: all that the user's code can raise goes home
                 if getpid() != me:
                     calling.end_fork(error)
-                data = (FAILURE | CONTAINER, b"".join(outcome.of_exception(error)))
+                data = (FAILURE | CONTAINER, b"".join(outcome.of_exception(error, setup.environment.secrets)))
             point("map.before-record")
             row = record(index, *data, monotonic() - now)
             written = write(results, row)
@@ -154,14 +161,17 @@ def _run(order: setup.Order, found: bundles.Bundle | Damaged, notifier: setup.No
         setup.environment.check(order)
         setup.take_place(order)
         bundle = bundles.open_bundle(found)
-        _Worker(order, bundle, notifier).run()
+        function = bundles.load_function(bundle)
+        common: Common = bundle.load(bundle.meta["common"])
     except bundles.SetupFailed as error:
         return _failed_to_start(order, outcome.of_setup(str(error)))
+    except BaseException as error:  # whatever the user's own classes raise when they are unpacked
+        return _failed_to_start(order, outcome.of_exception(error, setup.environment.secrets))
+    try:
+        _Worker(order, bundle, notifier, function, common).run()
     except OSError as error:
         setup.complain(str(error))
         return layout.EX_STORE
-    except BaseException as error:  # the function or the common arguments could not be unpacked
-        return _failed_to_start(order, outcome.of_exception(error))
     return 0
 
 

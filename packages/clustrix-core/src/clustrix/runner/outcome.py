@@ -10,10 +10,11 @@ import io
 import os
 import pickle
 import traceback
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from clustrix.runner import policy
+from clustrix.runner import policy, redacting
 from clustrix.runner.frames import Buffer, pack
 from clustrix.runner.pickling import PROTOCOL, Pickler, ResultPickler, Unpicklable, dump
 
@@ -55,11 +56,13 @@ def of_setup(message: str) -> list[Buffer]:
     return pack({"kind": SETUP, "message": message}, [])
 
 
-def of_exception(error: BaseException) -> list[Buffer]:
-    """The outcome of a call that raised."""
+def of_exception(error: BaseException, hidden: Sequence[str] = ()) -> list[Buffer]:
+    """The outcome of a call that raised.  ``hidden``: texts that are blotted out of it."""
     text = "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
+    text = redacting.blot_text(text, hidden)
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, (int, str, type(None))) else repr(error.code)
+        code = redacting.blot_text(code, hidden) if isinstance(code, str) else code
         return pack({"kind": EXIT, "code": code, "text": text}, [])
     if isinstance(error, KeyboardInterrupt):
         return pack({"kind": INTERRUPT, "text": text}, [])
@@ -67,7 +70,7 @@ def of_exception(error: BaseException) -> list[Buffer]:
     _collect(error, nodes)
     index = {id(node): number for number, node in enumerate(nodes)}
     pieces: list[Buffer] = []
-    rows = [_node(node, index, pieces) for node in nodes]
+    rows = [_node(node, index, pieces, hidden) for node in nodes]
     return pack({"kind": EXCEPTION, "text": text, "nodes": rows}, pieces)
 
 
@@ -85,16 +88,18 @@ def _notes_of(error: BaseException) -> list[str]:
     return [_text_of(note) for note in notes] if isinstance(notes, (list, tuple)) else []
 
 
-def _node(error: BaseException, index: dict[int, int], pieces: list[Buffer]) -> dict[str, Any]:
+def _node(
+    error: BaseException, index: dict[int, int], pieces: list[Buffer], hidden: Sequence[str]
+) -> dict[str, Any]:
     node: dict[str, Any] = {
         "module": type(error).__module__,
         "type": type(error).__qualname__,
-        "text": _text_of(error),
+        "text": redacting.blot_text(_text_of(error), hidden),
         "cause": index.get(id(error.__cause__)),
         "context": index.get(id(error.__context__)),
         "suppress": error.__suppress_context__,
         "frames": _frames(error.__traceback__),
-        "notes": _notes_of(error),
+        "notes": [redacting.blot_text(note, hidden) for note in _notes_of(error)],
         "mro": policy.names_of(type(error)),
     }
     # The whole exception as its own __reduce__ says, and its parts for the case that its __init__ refuses them.
@@ -102,7 +107,7 @@ def _node(error: BaseException, index: dict[int, int], pieces: list[Buffer]) -> 
         stream = _inside(obj)
         if stream is not None:
             node[key] = len(pieces)
-            pieces.append(stream)
+            pieces.append(redacting.blot_pickle(stream, hidden))
     return node
 
 

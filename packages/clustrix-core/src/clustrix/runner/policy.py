@@ -45,7 +45,7 @@ class Policy(NamedTuple):
         if self.retries < 1 or not _FINAL.isdisjoint(name.rpartition(".")[2] for name in names):
             return False
         if not self.retry_on:
-            return True
+            return names[0] != _MEMORY  # with the same memory it would come to the same
         known = {*names, *(name.rpartition(".")[2] for name in names)}
         return not known.isdisjoint(self.retry_on)
 

@@ -1,4 +1,4 @@
-"""What a job with secrets prints goes through a process that blots them out before they come to a file."""
+"""What a job with secrets prints goes through a process that blots them out before they come to a file; errors are searched too."""
 
 from __future__ import annotations
 
@@ -87,6 +87,29 @@ def blotted(data: bytes, words: Sequence[bytes], last: bool) -> tuple[bytes, byt
                 keep = size
                 break
     return data[: len(data) - keep], data[len(data) - keep :]
+
+
+def blot_text(text: str, secrets: Sequence[str]) -> str:
+    """The text without them."""
+    for secret in _longest_first(secrets):
+        text = text.replace(secret, BLOT.decode())
+    return text
+
+
+def blot_pickle(stream: bytes, secrets: Sequence[str]) -> bytes:
+    """A pickle without them: as many asterisks in the place of each, since every text in it is told by its length."""
+    for secret in _longest_first(secrets):
+        word = secret.encode("utf-8", "surrogatepass")
+        stream = stream.replace(word, b"*" * len(word))
+    return stream
+
+
+def _longest_first(secrets: Sequence[str]) -> list[str]:
+    return sorted(
+        (secret for secret in secrets if len(secret.encode("utf-8", "surrogatepass")) >= SHORTEST),
+        key=len,
+        reverse=True,
+    )
 
 
 def _write(target: int, data: bytes) -> None:

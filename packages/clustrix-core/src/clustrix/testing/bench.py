@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from clustrix import outcomes
-from clustrix.backends import Backend, JobSpec, Phase, Status
+from clustrix.backends import Backend, HostUnreachable, JobSpec, Phase, Status
 from clustrix.backends.committed import committed
 from clustrix.backends.interface import PushingBackend
 from clustrix.bundle import BlobStore, pack_call, pack_map
@@ -59,6 +61,7 @@ class Bench:
         self._settings = settings or {}
         self._outcomes: dict[str, Outcome] = {}
         self.changes: list[Change] = []
+        self._lost: Iterator[int] | None = None
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="bench", daemon=True)
         self._thread.start()
@@ -141,8 +144,26 @@ class Bench:
                 self.journal.finish([outcome])
         self.call(self.backend.clean(jobs))
 
+    @contextmanager
+    def without_answers(self) -> Iterator[None]:
+        """While it lasts, every call of the backend's raises HostUnreachable: each second one before it is made, the others after."""
+        self._lost = itertools.count()
+        try:
+            yield
+        finally:
+            self._lost = None
+
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Its result, from the event loop."""
+        if self._lost is None:
+            return self._run(coroutine)
+        if next(self._lost) % 2:
+            coroutine.close()
+        else:
+            self._run(coroutine)
+        raise HostUnreachable("the connection is lost")
+
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(_CALL_SECONDS)
 
     # -- waiting

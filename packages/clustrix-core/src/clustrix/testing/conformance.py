@@ -11,13 +11,16 @@ import pytest
 from clustrix.testing.batches import BatchRules
 from clustrix.testing.bench import Bench, Make
 from clustrix.testing.cancelling import CancelRules
+from clustrix.testing.connection import ConnectionRules
 from clustrix.testing.leaving import LeavingRules
 from clustrix.testing.once import OnceRules
 from clustrix.testing.running import RunningRules
 
 
-class BackendConformance(RunningRules, BatchRules, OnceRules, CancelRules, LeavingRules):
+class BackendConformance(RunningRules, BatchRules, OnceRules, CancelRules, ConnectionRules, LeavingRules):
     """Subclass it, with one fixture: ``make`` returns what makes your backend from a host (mostly its class).
+
+    A backend with a connection that can be cut has a second one, ``cut``: see ``clustrix.testing.connection``.
 
     Every test has a state directory of its own.  ``settings``: what ``host.settings`` shall hold.  ``patience_s``: how long,
     in seconds, a job may take to come to where a test waits for it.

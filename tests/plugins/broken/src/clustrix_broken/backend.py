@@ -128,3 +128,16 @@ class KnowsEverybody(Nohup):
     async def poll(self, jobs):
         found = await super().poll(jobs)
         return [Status(Phase.QUEUED) if status.phase is Phase.GONE else status for status in found]
+
+
+class RefusesWhatItKnows(Nohup):
+    async def submit(self, jobs):
+        known = [job for job in jobs if job.id in self.started]
+        return [Receipt(refused="it is here already")] * len(known) or await super().submit(jobs)
+
+
+class TakesSilenceForAnEnd(Nohup):
+    async def poll(self, jobs):
+        if (self.host.folder / "cut").exists():
+            return [Status(Phase.GONE)] * len(jobs)
+        return await super().poll(jobs)

@@ -6,7 +6,7 @@ import json
 
 from clustrix.backends.committed import of_map
 from clustrix.backends.local.capacity import Need, machine_bytes
-from clustrix.backends.local.runs import Run, Runner, Verdicts
+from clustrix.backends.local.runs import Again, Run, Runner, Verdicts
 from clustrix.journal import JobRecord, Place
 from clustrix.runner.books import Books
 from clustrix.runner.policy import of_spec
@@ -22,7 +22,7 @@ class MapRun(Run):
         """How many workers it may have at once; None: any number."""
 
     def wanted(self) -> int:
-        if self.settled or self.cancelled:
+        if self.settled or self.cancelled or self.start_is_hopeless():
             return 0
         wanted = self.books.unclaimed() - len(self.starting)
         return max(0, wanted if self._most is None else min(wanted, self._most - self.size))
@@ -40,6 +40,8 @@ class MapRun(Run):
             return whole
         if status != 0 or self.books.in_item(runner.worker):
             self._account(runner, status)
+        else:
+            self.began()
         return self.complete()
 
     def complete(self) -> Verdicts:
@@ -48,15 +50,19 @@ class MapRun(Run):
             return None
         if self.cancelled:
             return self.cancellation()
+        if self.start_is_hopeless() and self.books.unclaimed():
+            return self.not_started()
         if self.wanted():
-            return self._again()
+            return Again()
         self.books.sync()
         return of_map(self.record, *self.books.marks.totals())
 
     def _account(self, runner: Runner, status: int | None) -> None:
         cause = None if self.cancelled else lambda: self._verdict(runner, status).record
-        brought_on = self.books.close_account(runner.worker, cause)
-        self._starts = 0 if brought_on else self._starts + 1
+        if self.books.close_account(runner.worker, cause):
+            self.began()
+        else:
+            self.did_not_begin(self._verdict(runner, status).cause)
         if self.memory_bytes != self.books.memory_bytes:
             self.memory_bytes = self.books.memory_bytes
             self.need = Need(self.need.cores, min(self.memory_bytes or 0, machine_bytes()))

@@ -65,7 +65,8 @@ class Run:
         self.settled = False
         """Its outcome has been handed on; what is left of its processes is on the way out."""
         self.committed = False
-        self._starts = 0
+        self._failed_starts = 0
+        self._latest_cause = ""
 
     @property
     def size(self) -> int:
@@ -120,12 +121,24 @@ class Run:
         """The outcome of a job that was cancelled."""
         return cancelled(self.record, self.folder)
 
-    def _again(self) -> Outcome | Again:
-        """Start once more what did not begin, but not for ever."""
-        if self._starts < _MOST_STARTS:
-            return Again()
-        cause = f"{_MOST_STARTS} processes in a row ended before they began with it"
-        return failed(self.record, "JobNotStarted", cause, "See the dispatcher's log in the state directory.")
+    def began(self) -> None:
+        """One of its processes has come to work."""
+        self._failed_starts = 0
+
+    def did_not_begin(self, cause: str) -> None:
+        """One of them has ended before."""
+        self._failed_starts += 1
+        self._latest_cause = cause
+
+    def start_is_hopeless(self) -> bool:
+        """Whether it would come to the same if it were started once more."""
+        return self._failed_starts >= _MOST_STARTS
+
+    def not_started(self) -> Outcome:
+        """The outcome of a job whose processes do not come to work."""
+        cause = f"{_MOST_STARTS} processes in a row ended before they began with it; the latest: {self._latest_cause}"
+        advice = "See the dispatcher's log in the state directory, and what the job has printed: job.logs()."
+        return failed(self.record, "JobNotStarted", cause, advice)
 
     def _verdict(self, runner: Runner, status: int | None, rebooted: bool = False) -> Verdict:
         return verdict(
@@ -171,8 +184,10 @@ class CallRun(Run):
             if begun:  # somebody has removed its folder, and the claim with it
                 return ended(self.record, self._verdict(runner, status))
         if holder is None:
-            self._starts += 1
-            return self.cancellation() if self.cancelled else self._again()
+            self.did_not_begin(self._verdict(runner, status).cause)
+            if self.cancelled:
+                return self.cancellation()
+            return self.not_started() if self.start_is_hopeless() else Again()
         if holder.pid != runner.pid:
             return self.left_over()
         return ended(self.record, self._verdict(runner, status))
