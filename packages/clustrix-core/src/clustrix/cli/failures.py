@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from clustrix.errors import ClustrixError
+    pass
 
 FAILED = 1
 
