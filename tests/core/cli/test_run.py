@@ -344,6 +344,17 @@ def test_ctrl_c_cancels_the_job(folder: Path) -> None:
     assert attach(job).state is JobState.CANCELLED
 
 
+@pytest.mark.parametrize("grid", [[], ["--grid", "n=50,51"]])
+def test_job_that_somebody_else_cancels_says_so(folder: Path, grid: list[str]) -> None:
+    """Exit code 1: it came to no result."""
+    with running(folder, *grid, "--", "sleep", "{n}" if grid else "50") as process:
+        assert process.stderr is not None
+        job = process.stderr.readline().split()[1]
+        assert "is cancelled" in clustrix(folder, "cancel", job).stdout
+        assert process.wait(20) == 1
+        assert "cancel" in process.stderr.read()
+
+
 def test_killed_command_leaves_the_job_alone(folder: Path) -> None:
     """Its result is fetched later: kill -9 of who waits loses nothing, and runs nothing twice."""
     command = "echo run >> runs; while [ ! -e gate ]; do sleep 0.05; done"

@@ -6,12 +6,8 @@ The errors themselves are imported when there is one: the help shall not wait fo
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    pass
 
 FAILED = 1
 

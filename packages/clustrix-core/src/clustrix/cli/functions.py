@@ -117,7 +117,7 @@ def _imported(where: str, name: str, folder: str) -> Any:
         with forbidden(reason):
             return importlib.import_module(name)
     except (Exception, SystemExit) as error:  # whatever it does at its top level
-        if isinstance(error, ModuleNotFoundError) and error.name is not None and name.startswith(error.name):
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
             raise click.UsageError(f"there is no module {where}: {error}") from error
         place = raised_in(error)
         text = str(error) if str(error) == reason else f"{where} cannot be imported: {_told(error)}"

@@ -117,6 +117,8 @@ def run(
             job = _submit_program(target, parsed(grids), settings)
     except UnknownProfile as error:  # it is looked for when it is used
         raise click.UsageError(str(error)) from error
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     if detach:
         click.echo(job.id)
         return
@@ -124,12 +126,13 @@ def run(
 
 
 def _submit_program(target: Sequence[str], grid: Grid, settings: dict[str, Any]) -> Any:
-    from clustrix.cli.programs import filled, run_program
+    from clustrix.cli.programs import PLACEHOLDER, filled, run_program
     from clustrix.decorator import cluster
 
     script = target[0].endswith(".py")
     command = grid.placed(target, script)
-    for program in {filled(command[:1], row)[0] for row in grid.combinations()}:
+    rows = grid.combinations() if PLACEHOLDER.search(command[0]) else [{}]
+    for program in {filled(command[:1], row)[0] for row in rows}:
         (_check_script if script else _check_program)(program)
     if script:
         command[:0] = [sys.executable, "-u"]  # its output is to be seen as it comes
@@ -191,7 +194,8 @@ def _show_failed(job: Any, error: BaseException) -> None:
 
     step = f"clustrix why {job.id}; clustrix retry {job.id}"
     if _is_map(job):
-        show(error, str(job.errors()), step)
+        groups = job.errors()
+        show(error, str(groups) if groups else str(error), step)
     elif isinstance(error, ClustrixError):
         text = f"job {job.id} ({job.name}): {error}" if isinstance(error, ProgramFailed) else str(error)
         show(error, text, step)
