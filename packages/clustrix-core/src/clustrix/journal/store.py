@@ -258,6 +258,12 @@ class Journal:
                 ).fetchone()
             ]
 
+    def wished(self, dispatcher: str) -> list[str]:
+        """All live jobs of a dispatcher whose end somebody has asked for."""
+        with self._connection.read() as sql:
+            query = f"SELECT id FROM jobs WHERE dispatcher = ? AND cancel = 1 AND {_LIVE}"
+            return [job for (job,) in sql.execute(query, (dispatcher,))]
+
     def move(self, changes: Iterable[Change]) -> None:
         """Write down new states of live jobs."""
         with self._connection.write(durable=False) as sql:
