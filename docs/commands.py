@@ -28,6 +28,7 @@ command, shows the traceback of an error.
 | 2 | the command was not understood |
 | 3 | there is no such job, or several |
 | 124 | `result --timeout`: the job is not done; it goes on |
+| 130 | `run`: Ctrl-C; the job is cancelled |
 
 ## JSON
 

@@ -36,6 +36,7 @@ CURES = {
     "HostUnreachable": "For authors of backends. Users see it as the reason why a job waits; it is asked again, and nothing is to be done unless it lasts.",
     "SubmissionRefused": "For authors of backends. The job fails with the text that the place gave: ask for something that it has.",
     "UnknownJob": "Compare the id with those of `clustrix.jobs()`. The journal that was searched is named: another `XDG_STATE_HOME` has other jobs.",
+    "ProgramFailed": "Read the end of its stderr, which the message has; `clustrix logs` has all of it. `clustrix retry` runs it again.",
     "JobError": "Catch it to handle every job without a result; `error.advice` says what to do.",
     "RemoteError": "Read `type_name`, `message` and `traceback_text`. To have the exception itself, define its class where both sides can import it, with arguments that can be pickled.",
     "ResultError": "See the classes below it.",

@@ -18,6 +18,7 @@ from tests.core.support import (
     everything_waits,
     lines,
     newest_job,
+    run_script,
     running_script,
     wait_until,
 )
@@ -69,6 +70,21 @@ def test_cancelled_running_job_ends_with_its_tree(tmp_path: Path) -> None:
     wait_until(lambda: not any(map(alive, pids)), "its tree is gone")
     assert lines(tmp_path / "cleaned") == ["run"]
     assert job.cancel() is True
+
+
+def test_cancel_holds_though_its_process_dies_before_the_word_is_said(tmp_path: Path) -> None:
+    """As `clustrix cancel` may: the wish is in the journal, and its reader looks there when a line breaks."""
+    job = stubborn.submit(str(tmp_path))
+    wait_until(lambda: len(lines(tmp_path / "pids")) == 2, "it runs")
+    script = (
+        "import os\nfrom clustrix import attach\n"
+        f"job = attach({job.id!r})\n"
+        "job._home.journal.request_cancel(job.id)\n"
+        "os._exit(0)"
+    )
+    assert run_script(script).returncode == 0
+    with pytest.raises(JobCancelled):
+        job.result(20)
 
 
 def test_job_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:

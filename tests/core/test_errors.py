@@ -53,7 +53,8 @@ def made(cls: type[ClustrixError]) -> ClustrixError:
     if isinstance(cls.__init__, type(Exception.__init__)):  # it adds nothing to Exception's
         return cls("it broke")
     wanted = [name for name in inspect.signature(cls).parameters if name not in ("args", "kwargs")]
-    return cls(*(("01",) if name == "nearest" else f"<{name}>" for name in wanted))
+    others: dict[str, Any] = {"nearest": ("01",), "command": ["a", "b c"], "returncode": -9}
+    return cls(*(others.get(name, f"<{name}>") for name in wanted))
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)

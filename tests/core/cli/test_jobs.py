@@ -115,6 +115,18 @@ def test_status_tells_all(done: Any, half: Any) -> None:
     assert (two["kind"], two["finished"], two["failed"]) == ("map", 10, 5)
 
 
+def test_status_shows_items(half: Any) -> None:
+    """Each with its arguments, state and time."""
+    shown = run("status", half.id, "--items").stdout
+    assert "index  arguments  state" in shown
+    assert "failed" in shown
+    (status,) = json.loads(run("status", half.id, "--items", "--json").stdout)
+    assert [(row["index"], row["arguments"], row["state"]) for row in status["rows"][:2]] == [
+        (0, "0", "succeeded"),
+        (1, "1", "failed"),
+    ]
+
+
 def test_logs_prints_what_the_job_printed(done: Any) -> None:
     """At once, and followed."""
     assert run("logs", done.id).stdout == "printed häß\n"
@@ -184,7 +196,36 @@ def test_retry_runs_what_failed(half: Any) -> None:
     again = attach(made.stdout.strip())
     assert len(again) == 5  # type: ignore[arg-type]
     assert "5 items of 10" in made.stderr
-    assert "that is a call" in run("retry", cluster(say).submit("x").id, code=1).stderr
+
+
+def test_retry_runs_a_call_once_more(tmp_path: Path, done: Any, gate: Path) -> None:
+    """As it was submitted; not one that has succeeded, or has not ended."""
+    path = tmp_path / "there"
+    job = cluster(name="look", tags=["mine"])(os.stat).submit(str(path))
+    assert isinstance(job.exception(timeout=20), FileNotFoundError)
+    path.touch()
+    again = attach(run("retry", job.id).stdout.strip())
+    again.result(timeout=20)
+    assert again.id != job.id
+    assert (again.name, job.state) == ("look", JobState.FAILED)
+    assert "has succeeded" in run("retry", done.id, code=1).stderr
+    waiting = cluster(wait_for_file).submit(str(gate))
+    assert "has not ended" in run("retry", waiting.id, code=1).stderr
+
+
+def test_retry_of_a_call_is_found_under_its_key(tmp_path: Path) -> None:
+    """By reuse, and by a key of the user's; two retries at once are one."""
+    path = tmp_path / "there"
+    for options in ({"reuse": True}, {"key": "mine"}):
+        look = cluster(name="look", **options)(os.path.getsize)
+        job = look.submit(str(path))
+        job.exception(timeout=20)
+        path.write_text("four")
+        again = run("retry", job.id).stdout.strip()
+        assert attach(again).result(timeout=20) == 4
+        found = look.submit(str(path))
+        assert (found.id, found.reused) == (again, True)
+        path.unlink()
 
 
 def test_forget_has_the_next_call_run_anew() -> None:

@@ -2,4 +2,5 @@
 
 from clustrix.cli import main
 
-main()
+if __name__ == "__main__":  # multiprocessing imports it in the children of a job of `clustrix run`
+    main()

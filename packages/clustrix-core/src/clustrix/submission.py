@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from clustrix.attaching import attach
@@ -18,7 +19,7 @@ from clustrix.config.fields import FIELDS
 from clustrix.config.notices import levels_to_the_caller
 from clustrix.errors import ClustrixError, NestedTooDeep, ResourcesUnavailable, storage_error
 from clustrix.job import AsyncJobResult
-from clustrix.journal import REUSE, NewJob
+from clustrix.journal import REUSE, JobRecord, NewJob
 from clustrix.journal.ids import new_id
 from clustrix.mapresult import MapResult
 from clustrix.plugins import fields_of
@@ -30,6 +31,8 @@ from clustrix.session import Session, session
 _DEEPEST = 16
 """Jobs within jobs: as deep as nobody means it."""
 _warned: set[str] = set()
+_forbidden = ""
+"""Why this process may submit nothing now; empty: it may."""
 _latest_place: tuple[tuple[Any, ...], str] = ((), "")
 """What was seen at the latest submission, and the text for it: mostly the next one sees the same."""
 
@@ -49,6 +52,8 @@ def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]
 
     Raises BundleError, an error below JournalError, ResourcesUnavailable, KeyTaken.
     """
+    if _forbidden:
+        raise ClustrixError(_forbidden)
     home = session()
     key, earlier = _recognised(home, subject, "call", args, kwargs)
     if earlier is not None:
@@ -68,6 +73,8 @@ def submit_map(
     subject: Subject, bound: tuple[Any, ...], items: Iterable[tuple[Any, ...]], common: Mapping[str, Any]
 ) -> AsyncJobResult[Any]:
     """Make one job of many calls: ``function(*bound, *item, **common)``.  Raises as ``submit_call`` does."""
+    if _forbidden:
+        raise ClustrixError(_forbidden)
     home = session()
     if subject.settings["reuse"] and subject.settings["key"] is None:
         items = list(items)  # they are gone through twice
@@ -88,6 +95,37 @@ def submit_map(
     handle._shows = subject.settings["progress"]
     home.client(job.dispatcher).submitted(job.id, handle._news)
     return handle
+
+
+def submit_again(earlier: AsyncJobResult[Any]) -> AsyncJobResult[Any]:
+    """A new job of what an earlier call was submitted with; its environment variables are those of this process.
+
+    It takes over the key that the earlier one still has, so that it is the one that is found under it.  If another job has taken
+    that meanwhile, this is its handle.  Raises an error below JournalError.
+    """
+    home = session()
+    record = home.journal.job(earlier.id)
+    spec, payload = home.journal.payload(record.seq)
+    same = {field: getattr(record, field) for field in NewJob._fields if field in JobRecord._fields}
+    same |= {"id": new_id(), "parent": os.environ.get(JOB_VARIABLE), "key": home.journal.key(record.seq)}
+    job = NewJob(**same, spec=spec, payload=payload)
+    known = home.journal.submit(job)
+    if known != job.id:
+        return _reused(known)
+    again: AsyncJobResult[Any] = AsyncJobResult(home, None, job.id, job.name, job.backend)
+    home.client(job.dispatcher).submitted(job.id, again._news)
+    return again
+
+
+@contextmanager
+def forbidden(reason: str) -> Iterator[None]:
+    """Have every submission of this process raise ClustrixError with this text, as long as the block lasts."""
+    global _forbidden
+    before, _forbidden = _forbidden, reason
+    try:
+        yield
+    finally:
+        _forbidden = before
 
 
 def forget_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:

@@ -6,12 +6,8 @@ The errors themselves are imported when there is one: the help shall not wait fo
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from clustrix.errors import ClustrixError
 
 FAILED = 1
 
@@ -29,8 +25,11 @@ debug_option = click.option(
 """Of the whole program, so that it stands before the command."""
 
 
-def show(error: ClustrixError) -> None:
-    """Print it to stderr; with ``--debug`` as a traceback."""
+def show(error: BaseException, text: str = "", step: str = "") -> None:
+    """Print it to stderr; with ``--debug`` as a traceback.
+
+    ``text``: what to say instead of its own text; ``step``: a command that helps.
+    """
     if _debug:
         import traceback
 
@@ -40,13 +39,13 @@ def show(error: ClustrixError) -> None:
     from rich.text import Text
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(Text.assemble(("Error: ", "bold red"), str(error)))
-    step = next_step(error)
+    console.print(Text.assemble(("Error: ", "bold red"), text or str(error)))
+    step = step or next_step(error)
     if step:
         console.print(Text.assemble(("  Next: ", "bold"), step))
 
 
-def next_step(error: ClustrixError) -> str:
+def next_step(error: BaseException) -> str:
     """A command that helps, where the error itself does not say what to do."""
     from clustrix.errors import ConfigError, ConfigFileError
 

@@ -20,23 +20,33 @@ TIMED_OUT = 124
 
 @click.command()
 @jobs_argument
-@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
-def status(jobs: tuple[str, ...], as_json: bool) -> None:
+@click.option(
+    "--items", is_flag=True, help="With a row for each item of a map: its arguments, state and time."
+)
+@click.option("--json", "as_json", is_flag=True, help="A list of objects; with --items, a map has `rows`.")
+def status(jobs: tuple[str, ...], items: bool, as_json: bool) -> None:
     """Tell where jobs are, since when, and why."""
-    found = [_told(job_of(name)) for name in jobs]
+    from clustrix.results.cells import Table
+
+    found = [_told(job_of(name), items) for name in jobs]
     if as_json:
         print(json.dumps(found, indent=1))
         return
-    for number, rows in enumerate(found):
+    for number, told in enumerate(found):
         if number:
             print()
-        width = max(map(len, rows))
-        for name, value in rows.items():
+        rows = told.pop("rows", None)
+        width = max(map(len, told))
+        for name, value in told.items():
             if value not in (None, "", []):
                 print(f"{name.ljust(width)}  {_for_people(name, value)}")
+        if rows:
+            print(Table(list(rows[0]), [list(row.values()) for row in rows]))
 
 
-def _told(job: Any) -> dict[str, Any]:
+def _told(job: Any, items: bool) -> dict[str, Any]:
+    from clustrix.results.items import COLUMNS
+
     record = job._home.journal.job(job.id)
     now = job.status()
     told = job.progress()
@@ -60,6 +70,8 @@ def _told(job: Any) -> dict[str, Any]:
     }
     if record.kind == "map":
         found |= {"finished": job.finished(), "failed": job.failed()}
+        if items:
+            found["rows"] = [dict(zip(COLUMNS, row, strict=True)) for row in job._overview.rows()]
     return found
 
 
@@ -125,7 +137,7 @@ def result(context: click.Context, job: str, timeout: float | None, form: str, o
 def _writer(form: str) -> Any:
     from clustrix import plugins
 
-    known = {"repr": _write_repr, "json": _write_json, "pickle": lambda value, file: pickle.dump(value, file)}
+    known = {"repr": write_repr, "json": _write_json, "pickle": lambda value, file: pickle.dump(value, file)}
     if form in known:
         return known[form]
     found = {entry.name: entry for entry in plugins.entries("result format")}
@@ -134,7 +146,8 @@ def _writer(form: str) -> Any:
     return found[form].load()
 
 
-def _write_repr(value: Any, file: Any) -> None:
+def write_repr(value: Any, file: Any) -> None:
+    """Whatever the terminal's encoding is."""
     file.write((repr(value) + "\n").encode("utf-8", "backslashreplace"))
 
 
@@ -181,17 +194,29 @@ def cancel(jobs: tuple[str, ...], tag: str | None, everything: bool) -> None:
 @click.command()
 @job_argument
 def retry(job: str) -> None:
-    """Run the failed items of a map once more, as a map of their own; prints its id."""
-    from clustrix import MapResult
+    """Run what has failed once more, as a job of its own; prints its id.
+
+    Of a map, its failed items; a call as it was submitted. It has the environment variables of this command.
+    A call that has succeeded, or has not ended, is not run again. Where reuse=True or a key would find the call, they find
+    the new job from now on.
+    """
+    from clustrix import JobState, MapResult
+    from clustrix.submission import submit_again
 
     handle = job_of(job)
-    if not isinstance(handle, MapResult):
+    if isinstance(handle, MapResult):
+        again = handle.retry_failed()
+        print(again.id)
+        click.echo(f"{len(again)} items of {len(handle)}", err=True)
+        return
+    state = handle.state
+    if not state.final:
         raise click.ClickException(
-            "that is a call, not a map: call the function again (with reuse=True, only what has failed is run)"
+            f"job {handle.id} has not ended: {state}. To end it: clustrix cancel {handle.id}"
         )
-    again = handle.retry_failed()
-    print(again.id)
-    click.echo(f"{len(again)} items of {len(handle)}", err=True)
+    if state is JobState.SUCCEEDED:
+        raise click.ClickException(f"job {handle.id} has succeeded: clustrix result {handle.id}")
+    print(submit_again(handle).id)
 
 
 @click.command()

@@ -282,9 +282,10 @@ class Dispatcher:
         self._rest()
 
     def left(self) -> None:
-        """A client is gone; it may have had no time to say what it has submitted."""
+        """A client is gone; it may have had no time to say what it has submitted, or cancelled."""
         if not self._closed and not self._retired:
             self._look()
+            self._cancel(self._journal.wished(self._instance.name))
             self._drop_environs_soon()  # it may have died in the middle of a submission
 
     # -- coming to an end

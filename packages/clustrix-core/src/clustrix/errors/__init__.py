@@ -26,6 +26,7 @@
     │   ├── HostUnreachable                   nothing can be known of it at the moment
     │   └── SubmissionRefused                 it does not take this job, and never will
     ├── UnknownJob (also LookupError)         no such id in the journal
+    ├── ProgramFailed                         a program that ran as a job ended with another exit code than 0
     └── JobError                              a job did not come to a result
         ├── RemoteError                       its exception cannot be rebuilt here
         ├── ResultError                       its result cannot be had
@@ -83,6 +84,7 @@ from clustrix.errors.root import (
     NestedTooDeep,
     PluginConflict,
     PluginError,
+    ProgramFailed,
     SubmissionRefused,
     UnknownJob,
 )
@@ -123,6 +125,7 @@ __all__ = [
     "NestedTooDeep",
     "PluginConflict",
     "PluginError",
+    "ProgramFailed",
     "RemoteError",
     "ResourcesUnavailable",
     "ResultDamaged",

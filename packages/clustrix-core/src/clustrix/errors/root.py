@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+_TAIL_LINES = 10
+
 
 class ClustrixError(Exception):
     """The root of the tree."""
@@ -93,3 +97,36 @@ class UnknownJob(ClustrixError, LookupError):
     def __str__(self) -> str:
         nearest = f" Nearest: {', '.join(self.nearest)}." if self.nearest else ""
         return f"no job {self.job!r} in {self.journal}.{nearest}"
+
+
+class ProgramFailed(ClustrixError):
+    """A program that ran as a job (``clustrix run``) has ended with something other than 0.
+
+    ``command``; ``returncode``: its exit code, negative for the signal that has ended it; ``stderr``: the end of what it wrote there.
+    """
+
+    def __init__(self, command: Sequence[str], returncode: int, stderr: str = "") -> None:
+        super().__init__(command, returncode, stderr)
+        self.command = command
+        self.returncode = returncode
+        self.stderr = stderr
+
+    def __str__(self) -> str:
+        import shlex  # errors are imported by everybody, this one is raised in few processes
+
+        lines = self.stderr.strip().splitlines()[-_TAIL_LINES:]
+        # The last line mostly says what the matter is, and a table shows the beginning of this.
+        text = self._end() + (f": {lines[-1].strip()}" if lines else "")
+        tail = lines if len(lines) > 1 else []
+        return "\n".join([text, f"  of `{shlex.join(self.command)}`", *(f"  | {line}" for line in tail)])
+
+    def _end(self) -> str:
+        if self.returncode >= 0:
+            return f"exit code {self.returncode}"
+        import signal
+
+        try:
+            name = signal.Signals(-self.returncode).name
+        except ValueError:  # a real-time signal
+            name = f"signal {-self.returncode}"
+        return f"killed by {name}"

@@ -242,6 +242,12 @@ class Journal:
             ).fetchone()
         return row
 
+    def key(self, seq: int) -> str | None:
+        """The key that a job has now."""
+        with self._connection.read() as sql:
+            row: tuple[str | None] = sql.execute("SELECT key FROM jobs WHERE seq = ?", (seq,)).fetchone()
+        return row[0]
+
     def cancel_requested(self, jobs: Sequence[str]) -> list[str]:
         """Those of the given live jobs whose end somebody has asked for."""
         with self._connection.read() as sql:
@@ -252,6 +258,12 @@ class Journal:
                     f"SELECT 1 FROM jobs WHERE id = ? AND cancel = 1 AND {LIVE}", (job,)
                 ).fetchone()
             ]
+
+    def wished(self, dispatcher: str) -> list[str]:
+        """All live jobs of a dispatcher whose end somebody has asked for."""
+        with self._connection.read() as sql:
+            query = f"SELECT id FROM jobs WHERE dispatcher = ? AND cancel = 1 AND {_LIVE}"
+            return [job for (job,) in sql.execute(query, (dispatcher,))]
 
     def move(self, changes: Iterable[Change]) -> None:
         """Write down new states of live jobs."""

@@ -20,12 +20,13 @@ _PATTERN_CHARACTERS = 300
 
 _QUOTED = re.compile(r"""(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)"[^"\n]*"(?!\w)|`[^`\n]*`""")
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+|\b(?=[0-9a-f-]*[0-9])[0-9a-f]{8}[0-9a-f-]*\b")
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d_,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|\d+")
+_NUMBER = re.compile(r"(exit code \d+)|(?<![\w.])[-+]?\d[\d_,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|\d+")
 _PLACE_IN_TEXT = re.compile(r'^  File "(.+)", line (\d+), in (.+)$', re.MULTILINE)
 
 _OTHERS = tuple(
     os.path.join(folder, "")
     for folder in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    | {os.path.dirname(os.path.dirname(__file__))}
 )
 
 
@@ -33,18 +34,18 @@ class Failure(NamedTuple):
     """How one item failed, without its exception being made."""
 
     type: str
-    """The name of the error's class, with its module unless that is builtins or the user's own script."""
+    """The name of the error's class, with its module unless that is builtins, clustrix's errors or the user's own script."""
     message: str
     file: str
-    """Of the innermost line that is neither Python's nor an installed package's; empty if there is none."""
+    """Of the innermost line that is neither Python's nor an installed package's nor clustrix's; empty if there is none."""
     line: int
     function: str
 
     @property
     def pattern(self) -> str:
-        """The message, with … for what is in quotes and # for numbers."""
+        """The message, with … for what is in quotes and # for numbers; an exit code tells kinds of failures apart, and stays."""
         text = _QUOTED.sub("…", self.message[: 4 * _PATTERN_CHARACTERS])
-        return _NUMBER.sub("#", _HEXADECIMAL.sub("#", text))[:_PATTERN_CHARACTERS]
+        return _NUMBER.sub(lambda found: found[1] or "#", _HEXADECIMAL.sub("#", text))[:_PATTERN_CHARACTERS]
 
 
 def of_record(buffer: Buffer, record: Record) -> Failure:
@@ -61,7 +62,7 @@ def of_container(buffer: Buffer) -> Failure:
     kind = meta["kind"]
     if kind == kinds.EXCEPTION:
         node = meta["nodes"][0]
-        own = node["module"] in ("builtins", "__main__")
+        own = node["module"] in ("builtins", "__main__", "clustrix.errors")
         name = node["type"] if own else f"{node['module']}.{node['type']}"
         return Failure(name, node["text"], *_users(node["frames"]))
     if kind == "error":
@@ -88,6 +89,18 @@ def of_text(text: str) -> Failure:
 def of_error(error: BaseException) -> Failure:
     """Of one that is at hand."""
     return Failure(type(error).__name__, str(getattr(error, "cause", error)), "", 0, "")
+
+
+def raised_in(error: BaseException) -> str:
+    """The line of the user's own code that raised it, as people read it; empty if there is none."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append((code.co_filename, code.co_name, trace.tb_lineno))
+        trace = trace.tb_next
+    file, line, function = _users(frames)
+    return f"{file}:{line}, {function}" if file else ""
 
 
 def _users(frames: Sequence[Sequence[Any]]) -> tuple[str, int, str]:

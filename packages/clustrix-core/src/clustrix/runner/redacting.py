@@ -21,8 +21,7 @@ class Redactor:
 
     def __init__(self, texts: Sequence[str]) -> None:
         """To be made before anything is printed, in a process of one thread."""
-        found = {text.encode("utf-8", "surrogateescape") for text in texts}
-        words = sorted((word for word in found if len(word) >= SHORTEST), key=len, reverse=True)
+        words = words_of(texts)
         pipes = [os.pipe(), os.pipe()]
         self._pid = os.fork()
         if self._pid == 0:
@@ -53,6 +52,12 @@ class Redactor:
                     time.sleep(0.001)
                     continue
             return
+
+
+def words_of(texts: Sequence[str]) -> list[bytes]:
+    """What is looked for, the longest first."""
+    found = {text.encode("utf-8", "surrogateescape") for text in texts}
+    return sorted((word for word in found if len(word) >= SHORTEST), key=len, reverse=True)
 
 
 def _pass_on(sources: list[int], words: Sequence[bytes]) -> None:
