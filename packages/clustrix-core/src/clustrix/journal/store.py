@@ -262,7 +262,7 @@ class Journal:
     def wished(self, dispatcher: str) -> list[str]:
         """All live jobs of a dispatcher whose end somebody has asked for."""
         with self._connection.read() as sql:
-            query = f"SELECT id FROM jobs WHERE dispatcher = ? AND cancel = 1 AND {_LIVE}"
+            query = f"SELECT id FROM jobs WHERE dispatcher = ? AND cancel = 1 AND {LIVE}"
             return [job for (job,) in sql.execute(query, (dispatcher,))]
 
     def move(self, changes: Iterable[Change]) -> None:

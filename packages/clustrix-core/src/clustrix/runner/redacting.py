@@ -91,25 +91,16 @@ def blotted(data: bytes, words: Sequence[bytes], last: bool) -> tuple[bytes, byt
 
 def blot_text(text: str, secrets: Sequence[str]) -> str:
     """The text without them."""
-    for secret in _longest_first(secrets):
-        text = text.replace(secret, BLOT.decode())
+    for word in words_of(secrets):
+        text = text.replace(word.decode("utf-8", "surrogateescape"), BLOT.decode())
     return text
 
 
 def blot_pickle(stream: bytes, secrets: Sequence[str]) -> bytes:
     """A pickle without them: as many asterisks in the place of each, since every text in it is told by its length."""
-    for secret in _longest_first(secrets):
-        word = secret.encode("utf-8", "surrogatepass")
+    for word in words_of(secrets):
         stream = stream.replace(word, b"*" * len(word))
     return stream
-
-
-def _longest_first(secrets: Sequence[str]) -> list[str]:
-    return sorted(
-        (secret for secret in secrets if len(secret.encode("utf-8", "surrogatepass")) >= SHORTEST),
-        key=len,
-        reverse=True,
-    )
 
 
 def _write(target: int, data: bytes) -> None:
