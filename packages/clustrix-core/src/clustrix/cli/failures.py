@@ -64,3 +64,15 @@ def exit_with(error: Exception) -> None:
         raise error
     show(error)
     sys.exit(FAILED)
+
+
+def traced(error: BaseException) -> str:
+    """The error with its traceback, as far as that is the user's: not how this command came to it."""
+    import os
+    import traceback
+
+    here = os.path.dirname(os.path.dirname(__file__))
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(here):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()

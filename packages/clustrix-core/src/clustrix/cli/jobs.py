@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from clustrix.cli.chosen import job_argument, job_of, jobs_argument
+from clustrix.cli.failures import traced
 
 FAILED = 1
 TIMED_OUT = 124
@@ -162,14 +163,10 @@ def _write_json(value: Any, file: Any) -> None:
 
 
 def _show_failure(error: BaseException) -> None:
-    import traceback
-
     from clustrix.errors import ClustrixError
 
-    if isinstance(error, ClustrixError):
-        click.echo(f"{type(error).__name__}: {error}", err=True)
-    else:
-        click.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
+    ours = isinstance(error, ClustrixError)
+    click.echo(f"{type(error).__name__}: {error}" if ours else traced(error), err=True)
 
 
 @click.command()

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from clustrix.cli.chosen import job_argument, job_of
+from clustrix.cli.failures import traced
 
 _BAR_CHARACTERS = 40
 
@@ -37,9 +38,10 @@ def why(job: str) -> None:
     if outcome.error is not None:
         _show_record(json.loads(outcome.error))
     else:
-        error = handle.exception(0)
-        print(f"{type(error).__module__}.{type(error).__qualname__}: {error}")
+        print(traced(handle.exception(0)))
     _show_history(handle)
+    if not isinstance(handle, MapResult):
+        print(f"To run it again: clustrix retry {handle.id}")
 
 
 def _why_it_waits(handle: Any, status: Any) -> None:
