@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple, cast
 
 from clustrix.errors import ConfigError
+from clustrix.errors.timeouts import NotDone
 from clustrix.job import AsyncJobResult
 from clustrix.journal import JobState
 from clustrix.mapresult import MapResult
@@ -109,7 +110,7 @@ def _as_completed(jobs: list[Job], timeout: float | None) -> Iterator[Job]:
     try:
         yield from cast(Iterator[Job], concurrent.futures.as_completed(jobs, timeout))
     except concurrent.futures.TimeoutError as error:  # before Python 3.11 not the built-in one
-        raise TimeoutError(f"not all of {len(jobs)} jobs are done after {timeout:g} s") from error
+        raise NotDone(f"not all of {len(jobs)} jobs are done after {timeout:g} s") from error
 
 
 def _handles(jobs: Any, caller: str) -> list[Job]:

@@ -16,6 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from clustrix import logs, outcomes, reports
 from clustrix.bars import TICK_SECONDS, Bar, Line
 from clustrix.errors import ClustrixError
+from clustrix.errors.timeouts import NotDone
 from clustrix.journal import FINAL, JobRecord, JobState
 from clustrix.reports import Progress
 from clustrix.session import Session, session
@@ -185,7 +186,7 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
             else:
                 self._await_end(timeout)
         except FutureTimeoutError:
-            raise TimeoutError(
+            raise NotDone(
                 f"job {self.id} ({self.name}) is not done after {timeout:g} s; it goes on"
             ) from None
         except KeyboardInterrupt:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from clustrix import outcomes
 from clustrix.bars import TICK_SECONDS, Bar, Line, rest
 from clustrix.errors import ClustrixError, ResultDamaged
+from clustrix.errors.timeouts import NotDone
 from clustrix.job import AsyncJobResult
 from clustrix.journal import JobRecord
 from clustrix.results.found import Found
@@ -217,7 +218,7 @@ class MapResult(AsyncJobResult[list[R]]):
     def _wait_for(self, index: int, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self._wait_until(partial(self._there, index), deadline):
-            raise TimeoutError(f"item {index} of job {self.id} is not done after {timeout:g} s")
+            raise NotDone(f"item {index} of job {self.id} is not done after {timeout:g} s")
 
     def _wait_until(self, ready: Callable[[], bool], deadline: float | None) -> bool:
         """False if it is not by then."""
