@@ -306,6 +306,25 @@ def test_retry_of_what_has_not_failed_is_an_empty_map() -> None:
         jobs.merged(cluster(lambda n: n).map([1]))
 
 
+def test_retry_of_a_cancelled_map_goes_on_with_it(gate: Path) -> None:
+    """With all that came to no result."""
+    jobs = cluster(wait_if_late).map(range(6), path=str(gate))
+    wait_until(lambda: len(jobs.partial()) == 3, "half of it is done")
+    assert "no failures yet; 3 of 6 items are not finished" in str(jobs.errors())
+    assert jobs.cancel()
+    wait_until(jobs.done, "it is cancelled")
+    gate.touch()
+    again = jobs.retry_failed()
+    assert list(again.indices) == [3, 4, 5]
+    assert jobs.merged(again) == list(range(6))
+
+
+def wait_if_late(number: int, path: str) -> int:
+    if number >= 3:
+        wait_for_file(path)
+    return number
+
+
 def test_retry_has_what_the_map_was_submitted_with(tmp_path: Path) -> None:
     """Resources, method's object, common arguments, large arguments: the same pieces, not sent anew."""
     fixed = tmp_path / "fixed"

@@ -63,6 +63,8 @@ def test_broken_plugins_leave_the_commands_alone(tmp_path: Path) -> None:
     assert "odd:nothing is no click.Command" in run("odd", code=1, **env).stderr
     assert "No module named 'nowhere'" in run("gone", code=1, **env).stderr
     both = run("same", code=1, **env).stderr
+    told = run("plugins", code=1, **env).stdout
+    assert told.count("not used: command same: it is brought by one and two") == 2
     assert "one" in both
     assert "two" in both
 
@@ -120,6 +122,25 @@ def test_nothing_is_painted_where_it_is_not_wanted() -> None:
         assert "\x1b" not in run("jobs", **env).stdout
 
 
+def test_misspelt_command_names_the_nearest() -> None:
+    """As git does."""
+    assert "No such command 'jbos'. Did you mean 'jobs'?" in run("jbos", code=2).stderr
+
+
+def test_bad_choice_of_jobs_is_wrong_usage() -> None:
+    """Told by the option's name, with exit code 2."""
+    assert "Invalid value for --state: 'bad' may be CREATED" in run("jobs", "--state", "bad", code=2).stderr
+    assert "Invalid value for --since" in run("jobs", "--json", "--since", "yore", code=2).stderr
+
+
+def test_file_that_cannot_be_written_is_told() -> None:
+    """Without a traceback, and the result stays."""
+    cluster(say).submit("x").result(timeout=20)
+    error = run("result", "@last", "-o", "/nowhere/at/all", code=1).stderr
+    assert error == "Error: /nowhere/at/all cannot be written: No such file or directory\n"
+    assert run("result", "@last").stdout == "'x'\n"
+
+
 def test_shell_completes_commands_and_jobs() -> None:
     """By what click prints for bash."""
     job = cluster(name="completed")(say).submit("x")
@@ -132,3 +153,5 @@ def test_shell_completes_commands_and_jobs() -> None:
 
     assert "plain,status" in completed("clustrix sta")
     assert f"plain,{job.id}" in completed(f"clustrix status {job.id[:8]}")
+    assert completed("clustrix jobs --state q") == ["plain,QUEUED"]
+    assert "plain,default_cores" in completed("clustrix config get default_")

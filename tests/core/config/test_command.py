@@ -50,6 +50,25 @@ def test_values_are_set_and_shown_with_their_origin(world: World) -> None:
     assert clustrix("config", "profiles") == f"* hpc  ({path})\n"
 
 
+def test_values_are_taken_out_again(world: World) -> None:
+    """Comments and all other values stay; what cannot be edited line by line is left to its author."""
+    world.write_user(
+        "# mine\ndefault_cores: 2  # two\nenvironment_variables:\n  A: '1'\n  B: '2'\nretries: 1\n"
+        "profiles:\n  hpc:\n    # many\n    default_cores: 8\n  one: {default_cores: 1}\n"
+    )
+    world.user.chmod(0o600)
+    assert clustrix("config", "unset", "default_cores") == f"{world.user}: default_cores is gone\n"
+    clustrix("config", "unset", "environment_variables")
+    clustrix("config", "unset", "default_cores", "--profile", "hpc")
+    assert world.user.read_text() == (
+        "# mine\nretries: 1\nprofiles:\n  hpc:\n    # many\n  one: {default_cores: 1}\n"
+    )
+    assert "is not there" in clustrix("config", "unset", "default_cores")
+    assert "Take default_cores out of it yourself" in clustrix(
+        "config", "unset", "default_cores", "--profile", "one", code=1
+    )
+
+
 def test_json_has_a_stable_form(world: World) -> None:
     """As docs/how-to/configuration.md describes it."""
     path = world.write_project(

@@ -64,6 +64,46 @@ def test_search_enters_no_folder_that_all_may_write(world: World, tmp_path: Path
     assert files.project_file(str(mine)) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[tool."clustrix"]\ndefault_cores = 3\n',
+        "[tool]\nclustrix.default_cores = 3\n",
+        "[tool]\nclustrix = {default_cores = 3}\n",
+        "tool.clustrix.default_cores = 3\n",
+    ],
+)
+def test_pyproject_counts_however_the_table_is_written(world: World, text: str) -> None:
+    """TOML has several ways."""
+    world.write_project(text, "pyproject.toml")
+    assert world.settings().current()["default_cores"] == 3
+
+
+@pytest.mark.parametrize(
+    "text", ["[[tool.clustrix]]\ndefault_cores = 3\n", "[tool]\nclustrix = 3\n", "[tool.clustrix\n"]
+)
+def test_pyproject_with_a_table_that_is_none_is_told(world: World, text: str) -> None:
+    """It was meant for clustrix, and is not passed over."""
+    world.write_project(text, "pyproject.toml")
+    with pytest.raises(ConfigFileError, match=r"pyproject\.toml"):
+        world.settings().current()
+
+
+def test_pyproject_that_needs_clustrix_has_no_settings(world: World) -> None:
+    """A dependency of that name is none, even in a file that is broken."""
+    world.write_project("[tool.poetry.dependencies]\nclustrix = '^0.2'\n", "pyproject.toml")
+    assert world.settings().current().origin("default_cores").layer == "default"
+    world.write_project("[tool.poetry.dependencies\nclustrix = '^0.2'\n", "pyproject.toml")
+    assert world.settings().current().origin("default_cores").layer == "default"
+
+
+def test_misspelt_profiles_are_meant(world: World) -> None:
+    """Also the names that are no fields are among the nearest."""
+    world.write_user("profils:\n  hpc:\n    default_cores: 2\n")
+    with pytest.raises(ConfigError, match="did you mean 'profiles'"):
+        world.settings().current()
+
+
 def test_pyproject_counts_if_it_has_the_table(world: World) -> None:
     """With lines and profiles; one without the table is passed by, and clustrix.yml goes before it."""
     world.write_project("[project]\nname = 'clustrix'\n", "pyproject.toml")

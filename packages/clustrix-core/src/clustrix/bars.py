@@ -93,7 +93,7 @@ class Bar:
 
 def _is_terminal() -> bool:
     try:
-        return bool(sys.stderr.isatty())
+        return bool(sys.stderr.isatty()) and os.environ.get("TERM") != "dumb"
     except ValueError:  # it is closed
         return False
 

@@ -137,7 +137,7 @@ class ClusterExecutor(futures.Executor):
             if self._broken is not None:
                 from concurrent.futures.process import BrokenProcessPool  # 10 ms that nobody else need pay
 
-                raise BrokenProcessPool(initializing.MESSAGE) from self._broken
+                raise BrokenProcessPool(str(self._broken)) from self._broken
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             job = submit()
@@ -152,7 +152,7 @@ class ClusterExecutor(futures.Executor):
             return
         error = job.error(0) if isinstance(job, MapResult) and len(job) else job.exception()
         # By name: to import its module takes 10 ms.
-        if type(error).__name__ == "BrokenProcessPool" and str(error) == initializing.MESSAGE:
+        if type(error).__name__ == "BrokenProcessPool" and str(error).startswith(initializing.MESSAGE):
             self._broken = error
 
 

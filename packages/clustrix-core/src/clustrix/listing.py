@@ -91,7 +91,7 @@ class JobList(Sequence[JobRow]):
             for row in self._rows
         ]
         count = f"{len(rows):,} jobs" if len(rows) != 1 else "1 job"
-        return Table(columns, rows, f"the newest {count}; limit=None gives all" if self.more else count)
+        return Table(columns, rows, f"the newest {count}" if self.more else count)
 
     def __str__(self) -> str:
         return str(self.table()) if self._rows else "no jobs"

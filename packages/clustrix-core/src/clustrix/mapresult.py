@@ -167,12 +167,12 @@ class MapResult(AsyncJobResult[list[R]]):
     def retry_failed(self) -> MapResult[R]:
         """Submit the items that have failed until now once more, as a map of their own; returns its handle at once.
 
-        It has the function, arguments, resources, working directory and search path of this map, and the environment variables of this process.  Its
-        results are in the order of the failed items; ``indices`` tells their places here, ``merged`` puts them there.  This map stays
+        Of a map that was cancelled or stopped, also those that came to no result.  It has the function, arguments, resources, working directory and search path of this map, and the environment variables of this process.  Its
+        results are in the order of these items; ``indices`` tells their places here, ``merged`` puts them there.  This map stays
         as it is: calling it twice runs them twice.  Nothing has failed: a map without items.
         """
         home = self._home
-        job = self._overview.retry(self._overview.failed())
+        job = self._overview.retry(self._overview.undone())
         home.journal.submit(job)
         handle: MapResult[R] = MapResult(home, None, job.id, job.name, job.backend, job.items)
         home.client(job.dispatcher).submitted(job.id, handle._news)

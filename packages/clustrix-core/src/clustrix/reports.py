@@ -36,5 +36,11 @@ def read(place: Place, job: str) -> list[Progress]:
         for name in os.listdir(folder):
             if name.partition("-")[0] == layout.PROGRESS:
                 with suppress(FileNotFoundError, ValueError), open(os.path.join(folder, name), "rb") as file:
-                    found.append(Progress(*json.loads(file.read())))
+                    done, total, message, *rest = json.loads(file.read())
+                    found.append(Progress(done, total, _plain(str(message)), *rest))
     return sorted(found, key=lambda report: report.at)
+
+
+def _plain(text: str) -> str:
+    """Nothing that would move a terminal's cursor or change its colours."""
+    return "".join(character if character.isprintable() else " " for character in text)

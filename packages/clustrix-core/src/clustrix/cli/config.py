@@ -19,6 +19,15 @@ JSON_VERSION = 1
 _PLAIN_WIDTH = 1000
 """Where no terminal folds the lines."""
 
+
+def _names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell."""
+    from clustrix.config.store import process
+
+    return [name for name in (*process.known.all(), "profile") if name.startswith(incomplete)]
+
+
+_setting = click.argument("name", shell_complete=_names)
 _profile = click.option("--profile", metavar="NAME", help="As if this profile had been chosen.")
 
 
@@ -60,7 +69,7 @@ def show(origin: bool, as_json: bool, profile: str | None) -> None:
 
 
 @config.command()
-@click.argument("name")
+@_setting
 @_profile
 def get(name: str, profile: str | None) -> None:
     """Print the value of one setting; that of a secret is not shown."""
@@ -69,7 +78,7 @@ def get(name: str, profile: str | None) -> None:
 
 
 @config.command("set")
-@click.argument("name")
+@_setting
 @click.argument("value")
 @click.option("--project", is_flag=True, help="In the project file, not in your own.")
 @click.option("--profile", metavar="NAME", help="In this profile, which is made if it is not there.")
@@ -91,6 +100,22 @@ def set_(name: str, value: str, project: bool, profile: str | None) -> None:
     set_value(process, path, name, given, profile or "")
     where = f", in profile {profile}" if profile else ""
     click.echo(f"{path}: {name} is {_for_people(field, checked)}{where}")
+
+
+@config.command()
+@_setting
+@click.option("--project", is_flag=True, help="From the project file, not from your own.")
+@click.option("--profile", metavar="NAME", help="From this profile.")
+def unset(name: str, project: bool, profile: str | None) -> None:
+    """Take NAME out of your own configuration file, or out of that of the project."""
+    from clustrix.config.editing import unset_value
+
+    path = _project_path() if project else _user_path()
+    where = f", in profile {profile}" if profile else ""
+    if unset_value(path, name, profile or ""):
+        click.echo(f"{path}: {name} is gone{where}")
+    else:
+        click.echo(f"{path}: {name} is not there{where}")
 
 
 @config.command()

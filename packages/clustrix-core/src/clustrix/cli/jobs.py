@@ -104,7 +104,10 @@ def logs(job: str, follow: bool) -> None:
 @click.command()
 @job_argument
 @click.option(
-    "--timeout", type=float, metavar="SECONDS", help="Wait no longer; the job goes on. Exit code 124."
+    "--timeout",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="Wait no longer; the job goes on. Exit code 124.",
 )
 @click.option(
     "--format",
@@ -130,9 +133,12 @@ def result(context: click.Context, job: str, timeout: float | None, form: str, o
     if output is None:
         write(value, sys.stdout.buffer)
         sys.stdout.buffer.flush()
-    else:
+        return
+    try:
         with output.open("wb") as file:
             write(value, file)
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from error
 
 
 def _writer(form: str) -> Any:

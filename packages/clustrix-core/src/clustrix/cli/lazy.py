@@ -34,6 +34,19 @@ class LazyGroup(click.Group):
             return command
         return super().get_command(ctx, cmd_name) or self._of_plugin(cmd_name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib  # only on the way to an error
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1, 0.5)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
+
     def own(self) -> set[str]:
         """The names that no plugin can have."""
         return {*self.later, *self.commands}

@@ -19,6 +19,9 @@ _LOOK_SECONDS = 1.0
     "states",
     multiple=True,
     metavar="STATE",
+    shell_complete=lambda context, parameter, incomplete: [
+        state for state in _STATES if state.startswith(incomplete.upper())
+    ],
     help=f"One of {', '.join(_STATES)}; may be given several times.",
 )
 @click.option("--name", metavar="NAME", help="With * for anything.")
@@ -52,17 +55,21 @@ def jobs(
     The members of a JSON object are explained in the reference; none is renamed or taken away.
     """
     from clustrix import listing
+    from clustrix.errors import ConfigError
 
     given = context.get_parameter_source("limit") is not click.core.ParameterSource.DEFAULT
     which |= {"state": states or None, "limit": None if everything or (as_json and not given) else limit}
+    try:
+        found = listing.jobs(**which | {"limit": 0} if as_json or watch else which)
+    except ConfigError as error:
+        raise click.BadParameter(f"{error.value!r} {error.allowed}", param_hint=f"--{error.field}") from error
     if as_json:
         sys.stdout.buffer.writelines(listing.rows_as_json(**which))
     elif watch:
         _watch(which)
     else:
-        found = listing.jobs(**which)
         print(found)
-        if found.more:
+        if found.more and limit:
             print(f"… and older ones: clustrix jobs --all, or --limit {2 * limit}", file=sys.stderr)
 
 

@@ -140,9 +140,16 @@ def plugins(context: click.Context, as_json: bool) -> None:
             "disabled": plugin.disabled,
             "problem": plugin.problem,
             "ignored": [
-                f"command {entry.name}: clustrix has one of that name itself"
-                for entry in plugin.entries
-                if entry.kind == "command" and entry.name in own
+                *(
+                    f"command {entry.name}: clustrix has one of that name itself"
+                    for entry in plugin.entries
+                    if entry.kind == "command" and entry.name in own
+                ),
+                *(
+                    f"{kind} {name}: it is brought by {' and '.join(whose)}"
+                    for kind, name, whose in installed.conflicts()
+                    if plugin.distribution in whose
+                ),
             ],
         }
         for plugin in installed.discovered()

@@ -62,6 +62,55 @@ def set_value(settings: Settings, path: str, name: str, value: Any, profile: str
     write(path, with_value(path, _text_of(path), name, value, profile))
 
 
+def unset_value(path: str, name: str, profile: str = "") -> bool:
+    """Take one value out of a YAML file; False if it is not there.  Raises ConfigFileError."""
+    if not path.lower().endswith(_YAML):
+        raise ConfigFileError(path, "only YAML files are edited", f"Take {name} out of it yourself.")
+    text = _text_of(path)
+    root = yamltext.parse(path, text)
+    mapping = root if not profile else _profile_of(root, profile)
+    if mapping is None or not isinstance(mapping.value, dict) or name not in mapping.value:
+        return False
+    node = mapping.value[name]
+    if mapping.block:
+        lines = text.splitlines(keepends=True)
+        last = max(text.count("\n", 0, max(node.end - 1, 0)) + 1, node.line)
+        found = "".join(lines[: node.line - 1] + lines[last:])
+        with suppress(ConfigFileError):
+            after = yamltext.parse(path, found)
+            if _filled(after) == _without(_filled(root), name, profile):
+                write(path, found)
+                return True
+    raise ConfigFileError(
+        path, "it cannot be edited without writing it anew", f"Take {name} out of it yourself.", node.line
+    )
+
+
+def _profile_of(root: Node | None, profile: str) -> Node | None:
+    profiles = root.value.get(_PROFILES) if root is not None and isinstance(root.value, dict) else None
+    return profiles.value.get(profile) if profiles is not None and isinstance(profiles.value, dict) else None
+
+
+def _filled(root: Node | None) -> Any:
+    """Without what is empty: a profile that has lost its last value is as good as none."""
+    plain = root.plain() if root is not None else None
+    if not isinstance(plain, dict):
+        return {}
+    profiles = {key: values for key, values in (plain.pop(_PROFILES, None) or {}).items() if values}
+    return {**plain, **({_PROFILES: profiles} if profiles else {})}
+
+
+def _without(plain: Any, name: str, profile: str) -> Any:
+    if not profile:
+        return {key: value for key, value in plain.items() if key != name}
+    left = {key: value for key, value in plain[_PROFILES][profile].items() if key != name}
+    profiles = {**plain[_PROFILES], profile: left}
+    profiles = {key: values for key, values in profiles.items() if values}
+    return {key: value for key, value in plain.items() if key != _PROFILES} | (
+        {_PROFILES: profiles} if profiles else {}
+    )
+
+
 def _text_of(path: str) -> str:
     try:
         with open(path, encoding="utf-8", newline="") as file:

@@ -7,7 +7,7 @@ from typing import Any
 
 from clustrix.config import kinds
 from clustrix.config.declared import CORE
-from clustrix.config.field import Field
+from clustrix.config.field import Field, literal
 from clustrix.config.kinds import Hidden
 from clustrix.errors import UnknownOption
 from clustrix.plugins import fields as plugin_fields
@@ -70,9 +70,15 @@ def unknown(name: str, value: Any, known: Iterable[str], origin: str = "") -> Un
     from clustrix.config import history
 
     look_again()  # next time: it may be a plugin's that is installed by then
-    return UnknownOption(
-        name, Hidden("not looked at"), history.advice(name) or nearest(name, known), "", origin
-    )
+    advice = history.advice(name) or _of_one_function(name) or nearest(name, known)
+    return UnknownOption(name, Hidden("not looked at"), advice, "", origin)
+
+
+def _of_one_function(name: str) -> str:
+    field = OPTIONS.get(name)
+    if field is None or field.setting:
+        return ""
+    return f"it belongs to one function: @cluster({name}={literal(field.example)}), or options()"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -19,6 +19,9 @@ PROJECT_VARIABLE = "CLUSTRIX_PROJECT_FILE"
 
 _LARGEST_BYTES = 256 * 1024
 _PROFILES = "profiles"
+_TABLE = re.compile(rb"""^\s*\[+\s*["']?tool["']?\s*\.\s*["']?clustrix\b""", re.MULTILINE)
+_NAME = re.compile(rb"""^\s*(["']?tool["']?\s*\.\s*)?["']?clustrix["']?\s*[.=]""", re.MULTILINE)
+"""The other ways in which a table can be written; a list of dependencies may have such a line, too."""
 
 
 class Entry(NamedTuple):
@@ -79,7 +82,13 @@ def _has_table(path: str) -> bool:
             text = file.read(_LARGEST_BYTES * 4)
     except OSError:
         return False
-    return re.search(rb"^\s*\[\s*tool\s*\.\s*clustrix\s*[].]", text, re.MULTILINE) is not None
+    if _TABLE.search(text):
+        return True  # whatever else is wrong with it
+    if not _NAME.search(text):
+        return False
+    from clustrix.config.othertext import has_tool_table
+
+    return has_tool_table(text)
 
 
 def read(path: str, trusted: bool = False) -> Content:

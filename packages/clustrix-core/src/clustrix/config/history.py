@@ -9,7 +9,7 @@ _BACKENDS = {
 }
 
 _FIELDS = {
-    "ssh": """cluster_host cluster_port username key_file password default_partition default_queue remote_work_dir
+    "ssh": """cluster_host cluster_port username key_file password password_command default_partition default_queue remote_work_dir
         conda_env_name python_executable module_loads pre_execution_commands
         ssh_connect_timeout package_manager replicate_local_environment excluded_packages cluster_packages
         venv_post_install_commands venv_setup_timeout""",

@@ -109,7 +109,8 @@ class _Reading:
         if field is None:
             advice = history.advice(name)
             if not advice:
-                raise unknown(name, entry.value, self._known.all(), origin.place)
+                others = () if origin.profile else ("profile", "profiles")
+                raise unknown(name, entry.value, (*self._known.all(), *others), origin.place)
             self.notes.append(f"{origin.place}: {name} is not used: {advice}")
         elif field.secret:
             self.notes.append(

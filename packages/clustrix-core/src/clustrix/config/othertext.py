@@ -41,6 +41,15 @@ def parse_toml(path: str, text: str) -> tuple[dict[str, Any], Lines]:
     return found, _toml_lines(text, _PREFIX if inner else ())
 
 
+def has_tool_table(data: bytes) -> bool:
+    """Whether a TOML text says anything about clustrix under ``tool``."""
+    try:
+        tool = tomllib.loads(data.decode("utf-8-sig")).get("tool")
+    except (ValueError, RecursionError):  # then it is not for us to complain of it
+        return False
+    return isinstance(tool, dict) and "clustrix" in tool
+
+
 def _toml_lines(text: str, prefix: tuple[str, ...]) -> Lines:
     lines: Lines = {}
     table: tuple[str, ...] = ()

@@ -54,7 +54,11 @@ def of_variable(name: str) -> str:
     """
     if name in os.environ:
         return os.environ[name]
-    found = _ask(name, "get_password", SERVICE, name)
+    try:
+        found = _ask(name, "get_password", SERVICE, name)
+    except SecretUnavailable as error:
+        problem = f"secret {name} is not in the environment, and {error.allowed}"
+        raise SecretUnavailable(name, None, problem) from None
     if found is None:
         problem = f"secret {name} is neither in the environment nor in the keyring"
         advice = f"Set it in the environment, or keep it with: keyring set {SERVICE} {name}"

@@ -13,7 +13,7 @@ from clustrix.plugins.registry import HOOK_API, Entry, Registry
 
 if TYPE_CHECKING:
     from clustrix.config.field import Field
-    from clustrix.plugins.discovery import Plugin
+    from clustrix.plugins.discovery import Conflict, Plugin
     from clustrix.plugins.hookspecs import hookimpl
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Registry",
     "backend",
     "backend_names",
+    "conflicts",
     "discovered",
     "entries",
     "entry",
@@ -84,6 +85,13 @@ def discovered() -> Sequence[Plugin]:
     from clustrix.plugins import discovery
 
     return discovery.found().plugins
+
+
+def conflicts() -> Sequence[Conflict]:
+    """Names that several plugins give, so that none of them is used."""
+    from clustrix.plugins import discovery
+
+    return discovery.found().conflicts()
 
 
 _looks = 0

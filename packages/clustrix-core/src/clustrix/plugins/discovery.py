@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, distributions
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
@@ -51,6 +51,14 @@ class Plugin:
         return self.seconds > SLOW_SECONDS
 
 
+class Conflict(NamedTuple):
+    """One name that several plugins give."""
+
+    kind: str
+    name: str
+    distributions: tuple[str, ...]
+
+
 class Found:
     """What one look has found."""
 
@@ -69,6 +77,14 @@ class Found:
         if same:
             return same[0]
         raise self._unknown(kind, name)
+
+    def conflicts(self) -> list[Conflict]:
+        """What several bring under one name: none of them is used."""
+        owners: dict[tuple[str, str], list[str]] = {}
+        for plugin in self.plugins:
+            for entry in plugin.entries:
+                owners.setdefault((entry.kind, entry.name), []).append(plugin.distribution)
+        return [Conflict(*what, tuple(whose)) for what, whose in owners.items() if len(whose) > 1]
 
     def fields(self) -> tuple[Field, ...]:
         """All that are declared; what two declare is the first's, and reported."""

@@ -166,7 +166,9 @@ class ErrorGroup:
 class ErrorGroups(Sequence[ErrorGroup]):
     """The kinds of failures of a map at one moment, the most frequent first.  Prints as a table, also in a notebook."""
 
-    def __init__(self, groups: Sequence[ErrorGroup], items: int) -> None:
+    def __init__(self, groups: Sequence[ErrorGroup], items: int, left: int = 0) -> None:
+        """``left``: how many items may still fail."""
+        self.left = left
         self._groups = sorted(groups, key=lambda group: (-group.count, group.indices[0]))
         self.items = items
 
@@ -188,14 +190,20 @@ class ErrorGroups(Sequence[ErrorGroup]):
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as for JSON."""
         groups = [group.to_dict() for group in self._groups]
-        return {"items": self.items, "failed": self.failed, "groups": groups}
+        return {"items": self.items, "failed": self.failed, "left": self.left, "groups": groups}
 
     @property
     def headline(self) -> str:
         if not self._groups:
-            return f"no failures in {self.items:,} items"
+            items = f"{self.items:,} {'item' if self.items == 1 else 'items'}"
+            return (
+                f"no failures yet; {self.left:,} of {items} are not finished"
+                if self.left
+                else f"no failures in {items}"
+            )
         kinds = "1 kind" if len(self) == 1 else f"{len(self)} kinds"
-        return f"{self.failed:,} of {self.items:,} items failed, in {kinds}"
+        left = f"; {self.left:,} are not finished" if self.left else ""
+        return f"{self.failed:,} of {self.items:,} items failed, in {kinds}{left}"
 
     def table(self) -> Table:
         """One row for each kind."""

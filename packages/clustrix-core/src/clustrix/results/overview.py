@@ -51,6 +51,12 @@ class Overview:
         whole = self._failed_as_a_whole()
         return sorted([*self._found.failed, *(self._found.missing() if whole else ())])
 
+    def undone(self) -> list[int]:
+        """What has failed until now; of a map that has ended also what it has no result of, as when it was cancelled."""
+        ended = self.record().state in FINAL
+        self._found.look()
+        return sorted([*self._found.failed, *(self._found.missing() if ended else ())])
+
     def _failed_as_a_whole(self) -> bool:
         """Whether the map has ended without all of its items, and nobody has wished for that."""
         state = self.record().state
@@ -68,7 +74,8 @@ class Overview:
             groups = list(self._failures.groups(self.arguments.text))
         if whole:
             groups.append(ErrorGroup(self._cause(), list(self._found.missing()), self.arguments.text))
-        return ErrorGroups(groups, self._items)
+        left = 0 if self.record().state in FINAL else self._items - len(self._found)
+        return ErrorGroups(groups, self._items, left)
 
     def _cause(self) -> Failure:
         """Why the map failed as a whole."""
@@ -138,8 +145,10 @@ class Overview:
             left = CANCELLED if record.state is JobState.CANCELLED else FAILED
         counts[left] += self._items - found - running
         seconds = passed(started, ended)
+        begun = (running or found) and record.state not in FINAL
+        state = JobState.RUNNING if begun else record.state  # the journal hears of it a moment later
         return Summary(
-            self._job, record.name, record.state, record.reason, self._items, counts, seconds, self.errors()
+            self._job, record.name, state, record.reason, self._items, counts, seconds, self.errors()
         )
 
     def retry(self, indices: list[int]) -> NewJob:

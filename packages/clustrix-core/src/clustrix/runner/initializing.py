@@ -31,5 +31,5 @@ def after(
     if failure is not None:
         from concurrent.futures.process import BrokenProcessPool  # 10 ms that most jobs need not pay
 
-        raise BrokenProcessPool(MESSAGE) from failure
+        raise BrokenProcessPool(f"{MESSAGE}: {type(failure).__name__}: {failure}") from failure
     return function(*args, **kwargs)

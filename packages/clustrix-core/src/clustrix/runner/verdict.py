@@ -144,7 +144,7 @@ def _signalled(number: int, peak_bytes: int) -> _Judgement:
     details: dict[str, Any] = {"signal": number, "peak_bytes": peak_bytes}
     if number in CRASH_SIGNALS:
         cause = f"its process crashed ({name}: {signal.strsignal(number)})"
-        advice = "A compiled library is the usual cause; set PYTHONFAULTHANDLER=1 where you submit, or call fit.local(...), to see where."
+        advice = "A compiled library is the usual cause; set PYTHONFAULTHANDLER=1 where you submit, or call the function with .local(...), to see where."
         return FAILED, "JobCrashed", cause, advice, details
     peak = f"; its largest process had {format_bytes(peak_bytes)}" if peak_bytes else ""
     cause = f"its process was ended from outside by {name}{peak}"

@@ -78,18 +78,8 @@ def plugins() -> Iterator[Check]:
 
 
 def _conflicts() -> Iterator[Check]:
-    from collections import defaultdict
+    from clustrix.plugins import conflicts
 
-    from clustrix.plugins import discovered
-
-    owners: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for plugin in discovered():
-        for entry in plugin.entries:
-            owners[entry.kind, entry.name].append(plugin.distribution)
-    for (kind, name), whose in owners.items():
-        if len(whose) > 1:
-            yield failed(
-                f"{kind} {name}",
-                f"is brought by {' and '.join(whose)}",
-                "Uninstall one, or name it in CLUSTRIX_DISABLE_PLUGINS.",
-            )
+    for kind, name, whose in conflicts():
+        advice = "Uninstall one, or name it in CLUSTRIX_DISABLE_PLUGINS."
+        yield failed(f"{kind} {name}", f"is brought by {' and '.join(whose)}, and so not used", advice)
