@@ -295,3 +295,42 @@ def test_function_of_a_notebook_cell(tmp_path: Path) -> None:
     (error,) = notebook.cells[4].outputs
     assert error["ename"] == "ZeroDivisionError"
     assert "this line" in "\n".join(error["traceback"])
+
+
+def test_caches_of_a_script_go_along() -> None:
+    """Of its own functions, also one that calls itself; each job begins with an empty one."""
+    space: dict[str, Any] = {"cluster": cluster, "__name__": "__main__"}
+    code = """
+import functools
+V = 5
+@functools.lru_cache(maxsize=7)
+def cached(x): return x + V
+@functools.cache
+def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)
+@cluster
+def f(x): return cached(x), cached(x), cached.cache_info().hits, cached.cache_parameters(), cached.__name__, fib(90)
+"""
+    exec(code, space)  # noqa: S102 - as a script would
+    space["cached"](1)
+    parameters = {"maxsize": 7, "typed": False}
+    assert space["f"](1) == (6, 6, 1, parameters, "cached", 2880067194370816120)
+
+
+def test_globals_in_the_body_of_a_class_go_along() -> None:
+    """Of a class that a function defines; names of its attributes bring nothing."""
+    space: dict[str, Any] = {"cluster": cluster, "__name__": "__main__"}
+    code = """
+import threading
+V, W = 5, 6
+lock = threading.Lock()
+@cluster
+def f():
+    class A:
+        v = V
+        lock = 1
+        class B:
+            w = W
+    return A.v, A.lock, A.B.w
+"""
+    exec(code, space)  # noqa: S102 - as a script would
+    assert space["f"]() == (5, 1, 6)

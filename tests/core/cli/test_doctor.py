@@ -69,7 +69,7 @@ def test_one_job_can_be_run() -> None:
     assert "job: came back after" in run("doctor", "--job").stdout
 
 
-@pytest.mark.parametrize("broken", ["file", "damaged", "newer"])
+@pytest.mark.parametrize("broken", ["file", "damaged", "newer", "other"])
 def test_state_that_cannot_be_used_is_told(tmp_path: Path, broken: str) -> None:
     """With what to do, and without a word from Python."""
     state = tmp_path / "state"

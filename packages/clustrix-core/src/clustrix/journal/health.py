@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from clustrix.journal.place import Place
+from clustrix.journal.schema import VERSION, migrate
 from clustrix.journal.store import LIVE
 
 _STEPS_BETWEEN_LOOKS = 100_000
@@ -43,6 +44,8 @@ def examine(place: Place, seconds: float) -> Health:
             f"LEFT JOIN dispatchers ON dispatchers.name = jobs.dispatcher WHERE {LIVE} GROUP BY jobs.dispatcher"
         ).fetchall()
         problems, whole = _check(sql, seconds)
+        if version == VERSION:
+            problems += _other_tables(sql)
     return Health(version, size, jobs, live, problems, whole)
 
 
@@ -56,3 +59,11 @@ def _check(sql: sqlite3.Connection, seconds: float) -> tuple[list[str], bool]:
             raise
         return [], False
     return [text for text in found if text != "ok"], True
+
+
+def _other_tables(sql: sqlite3.Connection) -> list[str]:
+    """What is not as this version makes it: the file is of somebody else, or of a version that was never released."""
+    with closing(sqlite3.connect(":memory:")) as model:
+        migrate(model)
+        wanted, found = (dict(one.execute("SELECT name, sql FROM sqlite_master")) for one in (model, sql))
+    return [f"{name} is not as it should be" for name in wanted if found.get(name) != wanted[name]]

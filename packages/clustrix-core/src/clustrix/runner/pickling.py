@@ -7,6 +7,8 @@ on the way back they are named, and resolved to the class the caller already has
 
 from __future__ import annotations
 
+import dis
+import functools
 import io
 import os
 import pickle
@@ -23,6 +25,12 @@ from clustrix.runner.frames import Buffer
 PROTOCOL = 5
 OUT_OF_BAND_BYTES = 8192
 """Smaller buffers are cheaper inside the pickle."""
+
+
+_Cache = type(functools.lru_cache(len))
+_CO_OPTIMIZED = 1
+"""Of functions, but not of the bodies of classes: these look names up where they are, then among the globals."""
+_BY_NAME = frozenset({"LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 
 
 class Unpicklable(Exception):
@@ -64,14 +72,58 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is unty
         super().__init__(file, protocol=PROTOCOL, buffer_callback=buffer_callback)
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, types.CodeType):
+        if isinstance(obj, types.FunctionType):
+            globals_of(obj.__code__)
+        elif isinstance(obj, types.CodeType):
             # cloudpickle leaves the file's name out; without it no traceback could show the user's line.
             make, args = cloudpickle._code_reduce(obj)
             return make, tuple(obj.co_filename if arg == "<dynamic-code>" else arg for arg in args)
         if obj is os.environ or obj is getattr(os, "environb", None):
             # ``from os import environ``: the job has its own, and what is in it belongs into no pickle.
             return getattr, (os, "environ" if obj is os.environ else "environb")
+        if type(obj) is _Cache and cloudpickle._lookup_module_and_qualname(obj) is None:
+            # functools would have it imported by its name. The function goes as state: it may call itself by this cache.
+            bounds = obj.cache_parameters()
+            return make_cache, (bounds["maxsize"], bounds["typed"]), obj.__wrapped__, None, None, fill_cache
         return super().reducer_override(obj)
+
+
+def globals_of(code: types.CodeType) -> Any:
+    """The names of the globals that a function's code uses, as cloudpickle finds and remembers them.
+
+    It overlooks those in the bodies of classes that the function defines.
+    """
+    found = cloudpickle._extract_code_globals(code)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            if not constant.co_flags & _CO_OPTIMIZED:
+                found.update(
+                    dict.fromkeys(
+                        step.argval for step in dis.get_instructions(constant) if step.opname in _BY_NAME
+                    )
+                )
+            found.update(globals_of(constant))
+    return found
+
+
+class _Late:
+    """A function that is known later."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+
+def make_cache(maxsize: int | None, typed: bool) -> Any:
+    """What ``functools.lru_cache`` makes, of a function that is yet to come; empty."""
+    return functools.lru_cache(maxsize, typed)(_Late())
+
+
+def fill_cache(cache: Any, function: Callable[..., Any]) -> None:
+    """Here it is."""
+    cache.__wrapped__.function = function
+    functools.update_wrapper(cache, function)
 
 
 class ResultPickler(Pickler):

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from cloudpickle import cloudpickle
-
 from clustrix.bundle import sources
+from clustrix.runner.pickling import globals_of
 
 _MOST_CODES = 10_000
 _MOST_TEXTS = 100
@@ -41,7 +40,7 @@ def of_function(code: types.CodeType) -> Code:
     """What counts of a code object; remembered for as long as the process lives."""
     known = _codes.get(id(code))
     if known is None:
-        names = tuple(cloudpickle._extract_code_globals(code))
+        names = tuple(globals_of(code))
         known = Code(code, _digest(_canonical(code)), names, frozenset(_imports(code)))
         if len(_codes) >= _MOST_CODES:
             _codes.clear()
