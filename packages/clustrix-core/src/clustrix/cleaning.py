@@ -10,12 +10,13 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from typing import NamedTuple
 
 from clustrix.bundle import BlobStore
 from clustrix.bundle import unused as blobs
+from clustrix.dispatcher.instance import Instance
 from clustrix.errors import JournalFull, storage_error
 from clustrix.journal import Journal, Place
 from clustrix.journal.removal import Ended, Removal
@@ -83,22 +84,28 @@ class Cleaning:
     def run(self) -> Cleaning:
         """Do it."""
         with closing(Removal(self._place)) as journal:
-            if self._choice.kept:
-                self._folders(journal)
-                return self
-            full: JournalFull | None = None
             try:
-                self._jobs(journal)
-            except JournalFull as error:  # what needs no room may make some
-                full = error
-            self._folders(journal)
-            self._blobs(journal)
-            self._files()
-            if full is not None:
-                raise full
-            if not self._dry:
-                self._shrink(journal)
+                self._run(journal)
+            except OSError as error:
+                raise storage_error(self._place.root, error) from error
         return self
+
+    def _run(self, journal: Removal) -> None:
+        if self._choice.kept:
+            self._folders(journal)
+            return
+        full: JournalFull | None = None
+        try:
+            self._jobs(journal)
+        except JournalFull as error:  # files go without room in the journal, and make some
+            full = error
+        self._folders(journal)
+        self._blobs(journal)
+        self._files()
+        if full is not None:
+            raise full
+        if not self._dry:
+            self._shrink(journal)
 
     def anything(self) -> bool:
         """Whether there was anything to remove."""
@@ -178,27 +185,21 @@ class Cleaning:
         store = BlobStore(self._place.blobs)
         staying = (payload for seq, payload in journal.payloads() if seq not in self._due)
         for blob in blobs.unused(store, staying):
-            if self._dry or self._without_error(blobs.remove, store, blob):
+            if self._dry or blobs.remove(store, blob):
                 self.blobs = self.blobs.plus(blob.size_bytes)
                 point("clean.after-blob")
 
     def _files(self) -> None:
         root = self._place.dispatchers
-        for lock in [name for name in os.listdir(root) if name.endswith(".lock")]:
-            base = os.path.join(root, lock.removesuffix(".lock"))
+        for name in [name.removesuffix(".lock") for name in os.listdir(root) if name.endswith(".lock")]:
+            if Instance(self._place, name).running():
+                continue
+            base = os.path.join(root, name)
             old = [path for path in (base + end for end in _RUNTIME) if _modified(path) < self._before]
             for path in old:
                 size = _size(path)
-                if self._dry or self._without_error(_unlink_idle, base + ".lock", path):
+                if self._dry or _unlink_idle(base + ".lock", path):
                     self.files = self.files.plus(size)
-
-    def _without_error(self, remove: Callable[..., bool], *what: object) -> bool:
-        try:
-            return remove(*what)
-        except FileNotFoundError:  # another is cleaning too
-            return False
-        except OSError as error:
-            raise storage_error(self._place.root, error) from error
 
 
 def _unlink_idle(lock: str, path: str) -> bool:
@@ -207,7 +208,7 @@ def _unlink_idle(lock: str, path: str) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.unlink(path)
-    except BlockingIOError:
+    except (BlockingIOError, FileNotFoundError):
         return False
     finally:
         os.close(fd)

@@ -65,7 +65,7 @@ def _modified(path: str) -> float:
 def remove(store: BlobStore, blob: Unused) -> bool:
     """Remove one; False if somebody has touched it meanwhile, to name it anew.  Raises OSError."""
     with store.turn(fcntl.LOCK_EX):
-        if _modified(blob.path) >= time.time() - UNUSED_SECONDS:
+        if _modified(blob.path) >= time.time() - UNUSED_SECONDS:  # also if it is no longer there
             return False
         os.unlink(blob.path)
     return True

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from clustrix.journal.connection import Connection
@@ -165,6 +166,8 @@ class Removal:
     def shrink(self) -> None:
         """Give the free bytes of the database's file back.  Nobody else can write meanwhile; readers go on."""
         self._connection.vacuum()
+        with suppress(OSError):  # only the next commits are slower
+            self._connection.reserve()
 
     def close(self) -> None:
         self._connection.close()

@@ -157,6 +157,13 @@ class Journal:
                     found[job] = JobState(row[0])
         return found
 
+    def removed_among(self, jobs: Iterable[str]) -> list[str]:
+        """Those of the given ids that are not in the journal: ``clustrix clean`` has removed them."""
+        with self._connection.read() as sql:
+            return [
+                job for job in jobs if not sql.execute("SELECT 1 FROM jobs WHERE id = ?", (job,)).fetchone()
+            ]
+
     def outcome(self, job: str) -> tuple[JobRecord, Outcome]:
         """A job and how it ended."""
         with self._connection.read() as sql:
