@@ -29,6 +29,9 @@ LEAST_SECONDS = 60.0
 
 _PAUSE_SECONDS = 1.0
 """From forgetting a job's key to removing the job: who has just found it by its key reads its result."""
+_MANY_ROWS = 400
+_FEW_ROWS = 10
+"""In one transaction.  Where the disk is full, its log has room for few."""
 _LOOKED_UP = 500
 _WORTH_BYTES = 1 << 20
 _QUICK_BYTES = 64 << 20
@@ -94,18 +97,21 @@ class Cleaning:
         if self._choice.kept:
             self._folders(journal)
             return
-        full: JournalFull | None = None
         try:
             self._jobs(journal)
-        except JournalFull as error:  # files go without room in the journal, and make some
-            full = error
+        except JournalFull:
+            self._loose(journal)  # which needs no room in the journal, and makes some
+            journal.checkpoint()
+            self._jobs(journal, _FEW_ROWS)
+        self._loose(journal)
+        if not self._dry:
+            self._shrink(journal)
+
+    def _loose(self, journal: Removal) -> None:
+        """What belongs to no job, or to none that is still there."""
         self._folders(journal)
         self._blobs(journal)
         self._files()
-        if full is not None:
-            raise full
-        if not self._dry:
-            self._shrink(journal)
 
     def anything(self) -> bool:
         """Whether there was anything to remove."""
@@ -113,13 +119,13 @@ class Cleaning:
 
     # -- the journal
 
-    def _jobs(self, journal: Removal) -> None:
+    def _jobs(self, journal: Removal, rows: int = _MANY_ROWS) -> None:
         if not self._dry:
-            forgotten = sum(map(journal.forget_keys, self._ended(journal)))
+            forgotten = sum(map(journal.forget_keys, self._ended(journal, rows)))
             point("clean.after-keys")
             if forgotten:
                 time.sleep(_PAUSE_SECONDS)
-        for some in self._ended(journal):
+        for some in self._ended(journal, rows):
             size = journal.size_bytes(some)
             if self._dry:
                 self._due.update(job.seq for job in some)
@@ -131,8 +137,8 @@ class Cleaning:
             with closing(Journal(self._place)) as other:
                 other.drop_environs()
 
-    def _ended(self, journal: Removal) -> Iterator[list[Ended]]:
-        return journal.due(self._choice.states, self._before)
+    def _ended(self, journal: Removal, rows: int) -> Iterator[list[Ended]]:
+        return journal.due(self._choice.states, self._before, rows)
 
     def _shrink(self, journal: Removal) -> None:
         """Where others would wait for it too long, the room is left to the jobs to come."""

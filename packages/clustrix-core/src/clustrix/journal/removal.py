@@ -13,11 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from clustrix.errors import JournalFull
 from clustrix.journal.connection import Connection
 from clustrix.journal.place import Place
 from clustrix.journal.queries import ENDED
 
 _PAGE_ROWS = 400
+_MOST_PARENTS = 10_000
 _HIGHEST = 64
 """Jobs within jobs are not nested deeper."""
 _LIVE = "state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING')"
@@ -44,8 +46,8 @@ class Removal:
     def __init__(self, place: Place) -> None:
         self._connection = Connection(place)
 
-    def due(self, states: Sequence[str] | None, before: float) -> Iterator[list[Ended]]:
-        """The jobs that ended before that time and that nobody needs, in the order of submission, a few hundred at a time.
+    def due(self, states: Sequence[str] | None, before: float, rows: int) -> Iterator[list[Ended]]:
+        """The jobs that ended before that time and that nobody needs, in the order of submission, so many at a time.
 
         ``states``: of these only; None: in whatever state they ended.
         """
@@ -56,16 +58,16 @@ class Removal:
         last = 0
         while True:
             with self._connection.read() as sql:
-                rows = sql.execute(
+                page = sql.execute(
                     f"SELECT job, json_extract(row, '$.id'), listed.state, {_ENDED_AT} FROM listed "
                     f"WHERE job > ? AND {_ENDED_AT} < ? AND {chosen} ORDER BY job LIMIT ?",
-                    (last, before, *(states or ()), _PAGE_ROWS),
+                    (last, before, *(states or ()), rows),
                 ).fetchall()
-                found = [job for job in map(Ended._make, rows) if job.id not in needed]
+                found = [job for job in map(Ended._make, page) if job.id not in needed]
                 free = [job for job in found if not self._below_live(sql, job, live)]
-            if not rows:
+            if not page:
                 return
-            last = rows[-1][0]
+            last = page[-1][0]
             if free:
                 yield free
 
@@ -78,7 +80,7 @@ class Removal:
         if below is None:
             return False
         if below not in live:
-            if len(live) > _PAGE_ROWS:
+            if len(live) > _MOST_PARENTS:
                 live.clear()
             live[below] = False
             for _ in range(_HIGHEST):
@@ -162,6 +164,11 @@ class Removal:
             (pages,) = sql.execute("PRAGMA page_count").fetchone()
             (free,) = sql.execute("PRAGMA freelist_count").fetchone()
         return (pages - free) * size, free * size
+
+    def checkpoint(self) -> None:
+        """Have the log's room for what is written next."""
+        with suppress(JournalFull):
+            self._connection.checkpoint()
 
     def shrink(self) -> None:
         """Give the free bytes of the database's file back.  Nobody else can write meanwhile; readers go on."""
