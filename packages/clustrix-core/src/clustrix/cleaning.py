@@ -34,8 +34,8 @@ _FEW_ROWS = 10
 """In one transaction.  Where the disk is full, its log has room for few."""
 _LOOKED_UP = 500
 _WORTH_BYTES = 1 << 20
-_QUICK_BYTES = 64 << 20
-"""A journal of this size is written anew in a fraction of a second."""
+_QUICK_BYTES = 16 << 20
+"""What is written anew while others wait: 68 MiB took 1.1 s on two cores of 2026, and nobody could submit meanwhile."""
 _FOLDER = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})(\.\d+)?")
 """Names of folders of ours: a job's, and one of an attempt of it that is over."""
 _RUNTIME = (".sock", ".log", ".log.old")
