@@ -24,7 +24,7 @@ from clustrix.session import session
 from tests.core.cli.test_jobs import run
 from tests.core.support import dispatchers_of, run_script, wait_for_file, wait_until
 
-pytestmark = pytest.mark.usefixtures("fresh_state")
+pytestmark = [pytest.mark.usefixtures("fresh_state"), pytest.mark.slow]
 
 DAY = 86400.0
 
@@ -447,7 +447,6 @@ print(all(job.result(timeout=60) == wanted for job, wanted in jobs))
             process.kill()
 
 
-@pytest.mark.slow
 def test_jobs_that_are_submitted_meanwhile_all_come(home: Path, tmp_path: Path) -> None:
     """Fifty of them, with arguments that old jobs had too, and one round after the other."""
     old = [done(cluster(size).submit(b"shared" * 10_000)) for _ in range(3)]
@@ -491,7 +490,6 @@ def test_killed_and_run_again(home: Path, tmp_path: Path, where: str) -> None:
 
 
 @pytest.mark.fault
-@pytest.mark.slow
 def test_killed_at_any_moment(home: Path) -> None:
     """Again and again, while it works through many jobs; in the end all are gone."""
     fill(home, 8_000)
