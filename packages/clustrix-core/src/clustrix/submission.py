@@ -14,6 +14,7 @@ from clustrix.attaching import attach
 from clustrix.backends.local.capacity import machine_bytes, machine_cores
 from clustrix.bundle import pack_call, pack_map
 from clustrix.bundle.packing import Reference
+from clustrix.bundle.unused import named
 from clustrix.config import format_bytes
 from clustrix.config.fields import FIELDS
 from clustrix.config.notices import levels_to_the_caller
@@ -106,6 +107,8 @@ def submit_again(earlier: AsyncJobResult[Any]) -> AsyncJobResult[Any]:
     home = session()
     record = home.journal.job(earlier.id)
     spec, payload = home.journal.payload(record.seq)
+    for digest in named(payload):  # what is not there any more is told by the job
+        home.blobs.hold(digest)
     same = {field: getattr(record, field) for field in NewJob._fields if field in JobRecord._fields}
     same |= {"id": new_id(), "parent": os.environ.get(JOB_VARIABLE), "key": home.journal.key(record.seq)}
     job = NewJob(**same, spec=spec, payload=payload)

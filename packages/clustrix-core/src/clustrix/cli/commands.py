@@ -19,6 +19,9 @@ def clustrix() -> None:
 clustrix.plugged = True
 clustrix.later = {
     "cancel": Later("clustrix.cli.jobs:cancel", "End jobs, with all of their processes."),
+    "clean": Later(
+        "clustrix.cli.clean:clean", "Remove jobs that ended long ago, and files that nobody needs."
+    ),
     "config": Later("clustrix.cli.config:config", "Show and change settings, and tell where they come from."),
     "dispatcher": Later("clustrix.cli.service:dispatcher", "See to the background processes that move jobs."),
     "doctor": Later(

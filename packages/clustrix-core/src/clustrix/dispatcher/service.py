@@ -275,7 +275,9 @@ class Dispatcher:
             self._look()
         # Another client's message may have brought a job here, and to its end, before this one.
         unknown = [job for job in watched if job not in self._live]
-        self._clients.tell_ends(self._journal.finished_among(unknown))
+        ends = self._journal.finished_among(unknown)
+        removed = self._journal.removed_among(job for job in unknown if job not in ends)
+        self._clients.tell_ends(ends | dict.fromkeys(removed, JobState.LOST))  # the journal says the rest
 
     def came(self) -> None:
         """A client has connected."""

@@ -123,6 +123,18 @@ class Connection:
             with self.read() as sql, self._turn_taken():
                 sql.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
+    def vacuum(self) -> None:
+        """Write the database anew without its free pages.  Writers wait meanwhile."""
+        with self.translated(), self._lock, self._turn_taken():
+            sql = self._opened()
+            sql.execute("VACUUM")
+            if not self._networked:
+                sql.execute("PRAGMA busy_timeout = 0")  # a reader may take its time: then the log stays long
+                try:
+                    sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                finally:
+                    sql.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000:.0f}")
+
     def reserve(self) -> None:
         """Give the log its usual size in advance: a commit that makes it longer waits for the file system's own log.
 

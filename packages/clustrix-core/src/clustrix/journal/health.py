@@ -10,8 +10,8 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from clustrix.journal.place import Place
+from clustrix.journal.queries import LIVE
 from clustrix.journal.schema import VERSION, migrate
-from clustrix.journal.store import LIVE
 
 _STEPS_BETWEEN_LOOKS = 100_000
 

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 ENDED = "state IN ('SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT', 'LOST')"
-_LIVE_ONES = (
-    "SELECT seq FROM jobs INDEXED BY jobs_live WHERE state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING')"
-)
+LIVE = "state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING')"
+"""Word by word the condition of the indices of live jobs."""
+_LIVE_ONES = f"SELECT seq FROM jobs INDEXED BY jobs_live WHERE {LIVE}"
 
 _TAGS = "CASE WHEN json_valid(tags) THEN json(tags) ELSE json('[]') END"
 _STARTED = "(SELECT at FROM events WHERE job = seq AND events.state = 'RUNNING' ORDER BY number LIMIT 1)"

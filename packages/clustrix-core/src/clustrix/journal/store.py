@@ -14,14 +14,12 @@ from clustrix.errors import JournalError, KeyTaken, UnknownJob
 from clustrix.journal.connection import Connection
 from clustrix.journal.environs import Environs
 from clustrix.journal.place import Place
-from clustrix.journal.queries import LIST_ENDED, Query
+from clustrix.journal.queries import LIST_ENDED, LIVE, Query
 from clustrix.journal.records import FINAL, REUSE, Change, JobRecord, JobState, NewJob, Outcome
 from clustrix.runner.faults import point
 
 _COLUMNS = ", ".join(JobRecord._fields)
 _PIECE_ROWS = 5_000
-LIVE = "state IN ('CREATED', 'STAGING', 'QUEUED', 'RUNNING')"
-"""The condition for jobs that have not ended; of the indices, too."""
 
 
 def _record(row: tuple[Any, ...]) -> JobRecord:
@@ -157,6 +155,13 @@ class Journal:
                 if row is not None:
                     found[job] = JobState(row[0])
         return found
+
+    def removed_among(self, jobs: Iterable[str]) -> list[str]:
+        """Those of the given ids that are not in the journal: ``clustrix clean`` has removed them."""
+        with self._connection.read() as sql:
+            return [
+                job for job in jobs if not sql.execute("SELECT 1 FROM jobs WHERE id = ?", (job,)).fetchone()
+            ]
 
     def outcome(self, job: str) -> tuple[JobRecord, Outcome]:
         """A job and how it ended."""

@@ -77,6 +77,9 @@ class Arguments:
     def picked(self, indices: Sequence[int]) -> tuple[str, bytes]:
         """Spec and payload of a map of some of these items: the same pieces, and a list of the items to take."""
         spec, meta, pieces = self._unpacked()
+        for piece in pieces:
+            if isinstance(piece, BlobRef):  # what is not there is told by the items that need it
+                self._home().blobs.hold(piece.digest)
         earlier = meta.get("picked")
         meta["picked"] = [earlier[index] for index in indices] if earlier is not None else list(indices)
         meta["origin"] = meta.get("origin", self._job)
