@@ -47,7 +47,8 @@ def _older(root: str, before: float) -> Iterator[str]:
                 yield from (entry.path for entry in entries if _modified(entry.path) < before)
 
 
-def _named(payload: bytes) -> list[str]:
+def named(payload: bytes) -> list[str]:
+    """The digests of the blobs that a payload names."""
     try:
         pieces = peek(io.BytesIO(payload), len(payload))["pieces"]
     except Damaged:  # no job can be begun with it
