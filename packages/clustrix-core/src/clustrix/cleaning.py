@@ -126,13 +126,13 @@ class Cleaning:
             if forgotten:
                 time.sleep(_PAUSE_SECONDS)
         for some in self._ended(journal, rows):
-            size = journal.size_bytes(some)
+            size, number = journal.size_bytes(some), len(some)
             if self._dry:
                 self._due.update(job.seq for job in some)
             else:
-                journal.remove(some)
+                number = journal.remove(some)  # another may be cleaning too
                 point("clean.after-rows")
-            self.jobs = self.jobs.plus(size, len(some))
+            self.jobs = self.jobs.plus(size * number // len(some), number)
         if not self._dry:
             with closing(Journal(self._place)) as other:
                 other.drop_environs()
