@@ -110,7 +110,7 @@ def submit_again(earlier: AsyncJobResult[Any]) -> AsyncJobResult[Any]:
     for digest in named(payload):  # what is not there any more is told by the job
         home.blobs.hold(digest)
     same = {field: getattr(record, field) for field in NewJob._fields if field in JobRecord._fields}
-    same |= {"id": new_id(), "parent": os.environ.get(JOB_VARIABLE), "key": home.journal.key(record.seq)}
+    same |= {"id": new_id(), "parent": os.environ.get(JOB_VARIABLE), "key": home.journal.keys.of(record.seq)}
     job = NewJob(**same, spec=spec, payload=payload)
     known = home.journal.submit(job)
     if known != job.id:
@@ -134,12 +134,12 @@ def forbidden(reason: str) -> Iterator[None]:
 def forget_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Make the next such call run anew; False if none is recorded."""
     key = REUSE + _digest("call", subject.function, subject.reference, args, kwargs)
-    return session().journal.forget(key)
+    return session().journal.keys.forget(key)
 
 
 def forget_all(name: str) -> int:
     """Make the next call of whatever it be run anew, for functions of this name; returns how many were forgotten."""
-    return session().journal.forget_all(name)
+    return session().journal.keys.forget_all(name)
 
 
 def _recognised(
@@ -150,13 +150,13 @@ def _recognised(
     if key is not None or not subject.settings["reuse"]:
         return key, None
     key = REUSE + _digest(kind, subject.function, subject.reference, *call)
-    found = home.journal.holder(key)
+    found = home.journal.keys.holder(key)
     if found is None:
         return key, None
     job, path = found
     folders = home.place.live, home.place.kept  # it moves from the first to the second
     if path is not None and not any(os.path.exists(os.path.join(folder, job, path)) for folder in folders):
-        home.journal.forget(key)  # somebody has removed its result
+        home.journal.keys.forget(key)  # somebody has removed its result
         return key, None
     return key, _reused(job)
 

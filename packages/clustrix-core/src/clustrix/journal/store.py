@@ -10,12 +10,13 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
-from clustrix.errors import JournalError, KeyTaken, UnknownJob
+from clustrix.errors import JournalError, UnknownJob
 from clustrix.journal.connection import Connection
 from clustrix.journal.environs import Environs
+from clustrix.journal.keys import Keys, holder_of
 from clustrix.journal.place import Place
 from clustrix.journal.queries import LIST_ENDED, LIVE, Query
-from clustrix.journal.records import FINAL, REUSE, Change, JobRecord, JobState, NewJob, Outcome
+from clustrix.journal.records import FINAL, Change, JobRecord, JobState, NewJob, Outcome
 from clustrix.runner.faults import point
 
 _COLUMNS = ", ".join(JobRecord._fields)
@@ -34,6 +35,7 @@ class Journal:
         self.place = place
         self._connection = Connection(place)
         self._environs = Environs(place.environments)
+        self.keys = Keys(self._connection)
 
     # -- the submitter
 
@@ -51,7 +53,7 @@ class Journal:
         """
         with self._connection.write() as sql:
             if job.key is not None:
-                known = self._holder_of(sql, job)
+                known = holder_of(sql, job)
                 if known is not None:
                     return known
             environ = self._environs.put(variables)
@@ -69,49 +71,6 @@ class Journal:
                     "INSERT OR REPLACE INTO dispatchers VALUES (?, ?, ?)", (job.dispatcher, *dispatcher)
                 )
         return job.id
-
-    @staticmethod
-    def _holder_of(sql: sqlite3.Connection, job: NewJob) -> str | None:
-        assert job.key is not None
-        row = sql.execute(
-            "SELECT id, state, cancel, kind, name FROM jobs WHERE key = ?", (job.key,)
-        ).fetchone()
-        if row is None:
-            return None
-        known, state, cancel, *work = row
-        # A key of the user's stays as long as its work may go on.
-        ending = cancel and job.key.startswith(REUSE)
-        if state != JobState.SUCCEEDED and (ending or JobState(state).final):
-            sql.execute("UPDATE jobs SET key = NULL WHERE id = ?", (known,))
-            return None
-        if work != [job.kind, job.name]:
-            raise KeyTaken(job.key, known, "a {} of {}".format(*work), f"a {job.kind} of {job.name}")
-        return str(known)
-
-    def holder(self, key: str) -> tuple[str, str | None] | None:
-        """The job that has this key and is under way or has succeeded, and where in its folder its result is.
-
-        None if the result is not there yet, or stands in the journal; an empty text for a map, which has several files.
-        """
-        with self._connection.read() as sql:
-            row: tuple[str, str | None] | None = sql.execute(
-                "SELECT id, CASE WHEN kind = 'map' AND state = 'SUCCEEDED' AND items > 0 THEN '' ELSE path END "
-                f"FROM jobs LEFT JOIN results ON job = seq "
-                f"WHERE key = ? AND (state = 'SUCCEEDED' OR {LIVE} AND NOT cancel)",
-                (key,),
-            ).fetchone()
-        return row
-
-    def forget(self, key: str) -> bool:
-        """Let nothing have this key any more; False if nothing had it.  The job that had it stays, with its result."""
-        with self._connection.write() as sql:
-            return sql.execute("UPDATE jobs SET key = NULL WHERE key = ?", (key,)).rowcount == 1
-
-    def forget_all(self, name: str) -> int:
-        """The same for all calls and maps of the functions of this name that ``reuse`` has recorded; returns how many."""
-        with self._connection.write() as sql:
-            forget = "UPDATE jobs SET key = NULL WHERE key > ? AND key < ? AND name = ?"
-            return sql.execute(forget, (REUSE, REUSE + "~", name)).rowcount  # digests sort below "~"
 
     def request_cancel(self, job: str) -> bool:
         """Write down that the job shall end; False if it has ended already."""
@@ -246,12 +205,6 @@ class Journal:
                 "SELECT spec, payload FROM jobs WHERE seq = ?", (seq,)
             ).fetchone()
         return row
-
-    def key(self, seq: int) -> str | None:
-        """The key that a job has now."""
-        with self._connection.read() as sql:
-            row: tuple[str | None] = sql.execute("SELECT key FROM jobs WHERE seq = ?", (seq,)).fetchone()
-        return row[0]
 
     def cancel_requested(self, jobs: Sequence[str]) -> list[str]:
         """Those of the given live jobs whose end somebody has asked for."""
