@@ -30,6 +30,7 @@ CURES = {
     "JournalFull": "Free some space, or set `XDG_STATE_HOME` to a disk with room. What was submitted before is intact.",
     "JournalDamaged": "Put `journal.db` aside, or set `XDG_STATE_HOME` elsewhere, and submit again.",
     "JournalTooNew": "Use the newer clustrix that has written it, or another `XDG_STATE_HOME` for this one.",
+    "WaitsForItself": 'Put the call under `if __name__ == "__main__":`, or leave out `reuse` and `key` for a function that calls itself.',
     "NestedTooDeep": 'Put the calls that a module makes when it is imported under `if __name__ == "__main__":`, or end a recursion of jobs.',
     "DispatcherError": "The message has the reason and the log of the process. What was submitted stays in the journal, and is moved on by the next that can be started. Where background processes are forbidden: `CLUSTRIX_DISPATCHER=inline`.",
     "BackendError": "For authors of backends: raised by a backend, shown as a job's reason.",

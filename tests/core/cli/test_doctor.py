@@ -120,7 +120,8 @@ def test_plugins_are_told_of_and_asked(tmp_path: Path, fresh_state: Path) -> Non
     """A broken one is a failed check, and so is one whose own check fails."""
     write_plugin(tmp_path, "bad", "1 / 0")
     write_plugin(tmp_path, "probing", CHECKS)
-    found = told(1, PYTHONPATH=str(tmp_path))
+    found = told(1, PYTHONPATH=str(tmp_path), CLUSTRIX_DISABLE_PLUGINS="nobody")
+    assert found["CLUSTRIX_DISABLE_PLUGINS"]["found"] == "names 'nobody', and there is no such plugin"
     assert "ZeroDivisionError" in found["plugin bad"]["found"]
     assert found["plugin probing"]["state"] == "ok"
     assert found["host"]["found"] == "answers"

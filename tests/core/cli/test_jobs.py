@@ -90,7 +90,7 @@ def test_jobs_can_be_chosen(done: Any, failed: Any) -> None:
         assert [row["id"] for row in json.loads(run("jobs", "--json", *arguments).stdout)] == [done.id]
     assert json.loads(run("jobs", "--json", "--until", "1 h").stdout) == []
     assert len(json.loads(run("jobs", "--json", "--limit", "1").stdout)) == 1
-    assert "did you mean FAILED?" in run("jobs", "--state", "faild", code=1).stderr
+    assert "did you mean FAILED?" in run("jobs", "--state", "faild", code=2).stderr
 
 
 def test_job_is_named_by_a_part_of_its_id(done: Any) -> None:
@@ -268,6 +268,19 @@ def test_why_tells_what_a_job_died_of(failed: Any, half: Any, done: Any) -> None
     assert "signal: 9" in shown
     assert "| last words" in shown
     assert "What to do:" in shown
+
+
+def test_escapes_of_a_job_do_not_reach_the_terminal() -> None:
+    """Neither by its error nor by what it printed before it was killed."""
+
+    def ring() -> None:
+        raise ValueError("\x1b[31mred\x07\r")
+
+    job = cluster(name="ring")(ring).submit()
+    job.exception(timeout=20)
+    for shown in (run("why", job.id).stdout, run("result", job.id, code=1).stderr):
+        assert "\\x1b[31mred\\x07" in shown
+        assert not set(shown) & set("\x1b\x07\r")
 
 
 def test_timeline_tells_where_time_went(done: Any) -> None:

@@ -99,6 +99,14 @@ def test_broken_plugin_is_told_and_left_out(tmp_path: Path, code: str, problem: 
     assert choose(tmp_path, "good") == "chosen"
 
 
+def test_what_a_plugin_prints_is_not_in_the_way(tmp_path: Path) -> None:
+    """It goes to stderr, where no program reads it as JSON."""
+    write_plugin(tmp_path, "loud", "print('hello from loud')\n" + good("loud"))
+    run = run_script(ASK, PYTHONPATH=str(tmp_path))
+    assert [row[0] for row in json.loads(run.stdout)] == ["loud"]
+    assert run.stderr == "hello from loud\n"
+
+
 def test_slow_plugin_is_told(tmp_path: Path) -> None:
     """It holds up everybody who asks for plugins."""
     write_plugin(tmp_path, "slow", "import time; time.sleep(0.2)" + good("slow"))

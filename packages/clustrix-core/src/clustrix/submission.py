@@ -18,7 +18,13 @@ from clustrix.bundle.unused import named
 from clustrix.config import format_bytes
 from clustrix.config.fields import FIELDS
 from clustrix.config.notices import levels_to_the_caller
-from clustrix.errors import ClustrixError, NestedTooDeep, ResourcesUnavailable, storage_error
+from clustrix.errors import (
+    ClustrixError,
+    NestedTooDeep,
+    ResourcesUnavailable,
+    WaitsForItself,
+    storage_error,
+)
 from clustrix.job import AsyncJobResult
 from clustrix.journal import REUSE, JobRecord, NewJob
 from clustrix.journal.ids import new_id
@@ -63,7 +69,7 @@ def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]
     job = _new_job(home, subject, "call", payload, 1, key)
     known = _write(home, job, subject)
     if known != job.id:
-        return _reused(known)
+        return _reused(home, known)
     handle: AsyncJobResult[Any] = AsyncJobResult(home, None, job.id, job.name, job.backend)
     handle._shows = subject.settings["progress"]
     home.client(job.dispatcher).submitted(job.id, handle._news)
@@ -91,7 +97,7 @@ def submit_map(
     job = _new_job(home, subject, "map", payload, count, key)
     known = _write(home, job, subject)
     if known != job.id:
-        return _reused(known)
+        return _reused(home, known)
     handle: MapResult[Any] = MapResult(home, None, job.id, job.name, job.backend, count)
     handle._shows = subject.settings["progress"]
     home.client(job.dispatcher).submitted(job.id, handle._news)
@@ -114,7 +120,7 @@ def submit_again(earlier: AsyncJobResult[Any]) -> AsyncJobResult[Any]:
     job = NewJob(**same, spec=spec, payload=payload)
     known = home.journal.submit(job)
     if known != job.id:
-        return _reused(known)
+        return _reused(home, known)
     again: AsyncJobResult[Any] = AsyncJobResult(home, None, job.id, job.name, job.backend)
     home.client(job.dispatcher).submitted(job.id, again._news)
     return again
@@ -158,7 +164,7 @@ def _recognised(
     if path is not None and not any(os.path.exists(os.path.join(folder, job, path)) for folder in folders):
         home.journal.keys.forget(key)  # somebody has removed its result
         return key, None
-    return key, _reused(job)
+    return key, _reused(home, job)
 
 
 def _digest(kind: str, *call: Any) -> str:
@@ -167,7 +173,11 @@ def _digest(kind: str, *call: Any) -> str:
     return (fingerprint.fingerprint_map if kind == "map" else fingerprint.fingerprint_call)(*call)
 
 
-def _reused(job: str) -> AsyncJobResult[Any]:
+def _reused(home: Session, job: str) -> AsyncJobResult[Any]:
+    within = os.environ.get(JOB_VARIABLE)
+    above = home.journal.lineage(within, _DEEPEST) if within is not None else []
+    if job in above and not home.journal.finished_among([job]):
+        raise WaitsForItself(job)
     handle = attach(job)
     handle.reused = True
     return handle
@@ -209,7 +219,7 @@ def _new_job(
 ) -> NewJob:
     cores, memory = _resources(subject)
     parent = os.environ.get(JOB_VARIABLE)
-    if parent is not None and home.journal.depth(parent, _DEEPEST) >= _DEEPEST:
+    if parent is not None and len(home.journal.lineage(parent, _DEEPEST)) >= _DEEPEST:
         raise NestedTooDeep(_DEEPEST)
     return NewJob(
         id=new_id(),

@@ -39,7 +39,7 @@ def show(error: BaseException, text: str = "", step: str = "") -> None:
     from rich.text import Text
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(Text.assemble(("Error: ", "bold red"), text or str(error)))
+    console.print(Text.assemble(("Error: ", "bold red"), harmless(text or str(error))))
     step = step or next_step(error)
     if step:
         console.print(Text.assemble(("  Next: ", "bold"), step))
@@ -75,4 +75,11 @@ def traced(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(here):
         trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
+    return harmless("".join(traceback.format_exception(type(error), error, trace)).rstrip())
+
+
+def harmless(text: str) -> str:
+    """What a job says may hold anything: nothing of it moves the terminal's cursor or changes its colours."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)

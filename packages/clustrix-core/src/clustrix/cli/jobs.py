@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from clustrix.cli.chosen import job_argument, job_of, jobs_argument
-from clustrix.cli.failures import traced
+from clustrix.cli.failures import harmless, traced
 
 FAILED = 1
 TIMED_OUT = 124
@@ -172,7 +172,7 @@ def _show_failure(error: BaseException) -> None:
     from clustrix.errors import ClustrixError
 
     ours = isinstance(error, ClustrixError)
-    click.echo(f"{type(error).__name__}: {error}" if ours else traced(error), err=True)
+    click.echo(harmless(f"{type(error).__name__}: {error}") if ours else traced(error), err=True)
 
 
 @click.command()

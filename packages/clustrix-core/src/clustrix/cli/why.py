@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from clustrix.cli.chosen import job_argument, job_of
-from clustrix.cli.failures import traced
+from clustrix.cli.failures import harmless, traced
 
 _BAR_CHARACTERS = 40
 
@@ -23,7 +23,7 @@ def why(job: str) -> None:
 
     handle = job_of(job)
     status = handle.status()
-    print(status)
+    print(harmless(str(status)))
     if not status.state.final:
         _why_it_waits(handle, status)
         return
@@ -62,16 +62,16 @@ def _why_it_waits(handle: Any, status: Any) -> None:
 
 
 def _show_record(row: dict[str, Any]) -> None:
-    print(f"{row['error']}: {row['cause']}")
+    print(harmless(f"{row['error']}: {row['cause']}"))
     for name, value in row.get("details", {}).items():
         if name != "traceback" and value is not None:
-            print(f"  {name}: {value}")
+            print(harmless(f"  {name}: {value}"))
     if row.get("advice"):
         print(f"What to do: {row['advice']}")
     stderr = row.get("stderr", "").rstrip()
     if stderr:
         print("The end of its stderr:")
-        print("\n".join(f"  | {line}" for line in stderr.splitlines()[-12:]))
+        print("\n".join(harmless(f"  | {line}") for line in stderr.splitlines()[-12:]))
 
 
 def _show_history(handle: Any) -> None:

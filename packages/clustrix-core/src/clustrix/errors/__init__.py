@@ -21,6 +21,7 @@
     │   ├── JournalDamaged                    not a journal, or a broken one
     │   └── JournalTooNew                     written by a newer clustrix
     ├── NestedTooDeep (also RecursionError)   jobs that submit jobs that submit jobs, without end
+    ├── WaitsForItself (also RecursionError)  a call that is recognised as the job in which it is made
     ├── DispatcherError                       the background process cannot be started
     ├── BackendError                          what a backend has to say
     │   ├── HostUnreachable                   nothing can be known of it at the moment
@@ -87,6 +88,7 @@ from clustrix.errors.root import (
     ProgramFailed,
     SubmissionRefused,
     UnknownJob,
+    WaitsForItself,
 )
 from clustrix.errors.storage import (
     JournalDamaged,
@@ -139,6 +141,7 @@ __all__ = [
     "UnknownJob",
     "UnknownOption",
     "UnknownProfile",
+    "WaitsForItself",
     "storage_error",
 ]
 

@@ -73,6 +73,21 @@ class NestedTooDeep(ClustrixError, RecursionError):
         )
 
 
+class WaitsForItself(ClustrixError, RecursionError):
+    """A job asks for the call that it is itself, or that one is from which it was submitted.  ``job``: that one."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(job)
+        self.job = job
+
+    def __str__(self) -> str:
+        return (
+            f"this is the call of job {self.job}, in which it is made: the job would wait for itself. A module that makes the call "
+            'when it is imported does this, since the job imports it: put the call under `if __name__ == "__main__":`. '
+            "A function that calls itself does it too: leave out reuse=True and key, or call .local(...)"
+        )
+
+
 class BackendError(ClustrixError):
     """What a backend has to say to the dispatcher: the text goes to the user."""
 

@@ -93,17 +93,16 @@ class Journal:
         prefixed = [known for known in recent if job and known.startswith(job.upper())]
         return tuple((prefixed or difflib.get_close_matches(str(job).upper(), recent, 3, 0.6))[:3])
 
-    def depth(self, job: str, most: int) -> int:
-        """How many jobs a job was submitted from, one from the other, itself among them; counted up to ``most``."""
-        depth, above = 0, job
+    def lineage(self, job: str, most: int) -> list[str]:
+        """The job, the one that it was submitted from, and so on: up to ``most`` ids."""
+        found = [job]
         with self._connection.read() as sql:
-            while depth < most:
-                depth += 1
-                row = sql.execute("SELECT parent FROM jobs WHERE id = ?", (above,)).fetchone()
+            while len(found) < most:
+                row = sql.execute("SELECT parent FROM jobs WHERE id = ?", (found[-1],)).fetchone()
                 if row is None or row[0] is None:
                     break
-                above = row[0]
-        return depth
+                found.append(row[0])
+        return found
 
     def finished_among(self, jobs: Iterable[str]) -> dict[str, JobState]:
         """Those of the given ids that have ended, and how."""

@@ -6,8 +6,10 @@ import difflib
 import functools
 import importlib
 import os
+import sys
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, distributions
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -172,7 +174,9 @@ def _load(point: EntryPoint, distribution: str, version: str) -> Plugin:
     began = time.perf_counter()
     registry = Registry(distribution)
     try:
-        module = point.load()
+        # What it prints shall not stand in the midst of what a command prints for programs.
+        with redirect_stdout(sys.stderr):
+            module = point.load()
         api = getattr(module, "HOOK_API", None)
         if api != HOOK_API:
             return make(time.perf_counter() - began, problem=_other_api(distribution, api))

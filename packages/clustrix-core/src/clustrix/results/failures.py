@@ -23,10 +23,11 @@ _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+|\b(?=[0-9a-f-]*[0-9])[0-9a-f]{8}[0-9a
 _NUMBER = re.compile(r"(exit code \d+)|(?<![\w.])[-+]?\d[\d_,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|\d+")
 _PLACE_IN_TEXT = re.compile(r'^  File "(.+)", line (\d+), in (.+)$', re.MULTILINE)
 
+_HERE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 _OTHERS = tuple(
     os.path.join(folder, "")
     for folder in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    | {os.path.dirname(os.path.dirname(__file__))}
+    | {_HERE}
 )
 
 
@@ -105,9 +106,10 @@ def raised_in(error: BaseException) -> str:
 
 def _users(frames: Sequence[Sequence[Any]]) -> tuple[str, int, str]:
     own = [frame for frame in frames if not frame[0].startswith((*_OTHERS, "<frozen "))]
-    if not (own or frames):
+    others = own or [frame for frame in frames if not frame[0].startswith(_HERE)]
+    if not others:
         return "", 0, ""
-    file, function, line = (own or frames)[-1]
+    file, function, line = others[-1]
     return file, line, function
 
 
@@ -212,7 +214,7 @@ class ErrorGroups(Sequence[ErrorGroup]):
                 group.count,
                 group.type,
                 group.place,
-                group.message if group.count == 1 else group.pattern,
+                (group.message if group.count == 1 else group.pattern).partition("\n")[0],
                 _some(group.indices),
                 f"{group.example}: {group.arguments}",
             )

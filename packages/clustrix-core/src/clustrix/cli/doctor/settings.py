@@ -58,11 +58,12 @@ def plugins() -> Iterator[Check]:
         if plugin.disabled:
             yield ok(what, f"{title}, not used: {plugin.problem}")
         elif plugin.problem:
-            yield failed(
-                what,
-                f"{title} is not used: {plugin.problem}",
-                f"pip install --upgrade {plugin.distribution}, or pip uninstall it.",
+            advice = (
+                ""
+                if "pip install" in plugin.problem
+                else f"Upgrade it, or: pip uninstall {plugin.distribution}"
             )
+            yield failed(what, f"{title} is not used: {plugin.problem}", advice)
         elif plugin.slow:
             yield warning(
                 what,
@@ -75,6 +76,7 @@ def plugins() -> Iterator[Check]:
                 f"{title}: {', '.join(f'{entry.kind} {entry.name}' for entry in plugin.entries) or 'settings'}",
             )
     yield from _conflicts()
+    yield from _disabled({plugin.name for plugin in found} | {plugin.distribution for plugin in found})
 
 
 def _conflicts() -> Iterator[Check]:
@@ -83,3 +85,11 @@ def _conflicts() -> Iterator[Check]:
     for kind, name, whose in conflicts():
         advice = "Uninstall one, or name it in CLUSTRIX_DISABLE_PLUGINS."
         yield failed(f"{kind} {name}", f"is brought by {' and '.join(whose)}, and so not used", advice)
+
+
+def _disabled(known: set[str]) -> Iterator[Check]:
+    from clustrix.plugins.discovery import DISABLED
+
+    names = {name.strip() for name in os.environ.get(DISABLED, "").split(",")} - {""}
+    for name in sorted(names - known):
+        yield warning(DISABLED, f"names {name!r}, and there is no such plugin", "Take it out.")
