@@ -98,6 +98,7 @@ def test_pain_40_one_failure_costs_all(gate: Path) -> None:
     raising = cluster(one_is_bad).map(range(6))
     with pytest.raises(ValueError, match="three"):
         list(raising.results())
+    raising.exception(timeout=20)
     assert raising.partial() == {0: 0, 1: 1, 2: 2, 4: 4, 5: 5}
 
     collected = cluster(on_error="collect")(one_is_bad).map(range(6)).result(timeout=20)
