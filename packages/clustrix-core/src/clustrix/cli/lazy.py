@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
         """The commands of plugins, each with its line; not those whose names are the group's own."""
         if not self.plugged:
             return {}
-        from clustrix.plugins.presence import any_installed
+        from clustrix.plugins.installed import any_installed
 
         if not any_installed():
             return {}

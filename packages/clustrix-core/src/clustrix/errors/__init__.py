@@ -47,6 +47,8 @@
 An exception that the user's own function raises is none of these: it comes back with its own type.
 """
 
+from collections.abc import Iterable
+
 from clustrix.errors.config import (
     ConfigError,
     ConfigFileError,
@@ -57,24 +59,6 @@ from clustrix.errors.config import (
     UnknownBackend,
     UnknownOption,
     UnknownProfile,
-)
-from clustrix.errors.jobs import (
-    JOB_ERRORS,
-    JobCancelled,
-    JobCrashed,
-    JobError,
-    JobExited,
-    JobInterrupted,
-    JobKilled,
-    JobLost,
-    JobNotStarted,
-    MemoryLimitExceeded,
-    RemoteError,
-    ResultDamaged,
-    ResultError,
-    ResultNotStored,
-    ResultUnpicklable,
-    TimeLimitExceeded,
 )
 from clustrix.errors.root import (
     BackendError,
@@ -98,6 +82,27 @@ from clustrix.errors.storage import (
     JournalUnusable,
     storage_error,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from clustrix.errors.jobs import (
+        JOB_ERRORS,
+        JobCancelled,
+        JobCrashed,
+        JobError,
+        JobExited,
+        JobInterrupted,
+        JobKilled,
+        JobLost,
+        JobNotStarted,
+        MemoryLimitExceeded,
+        RemoteError,
+        ResultDamaged,
+        ResultError,
+        ResultNotStored,
+        ResultUnpicklable,
+        TimeLimitExceeded,
+    )
 
 __all__ = [
     "JOB_ERRORS",
@@ -145,6 +150,50 @@ __all__ = [
     "storage_error",
 ]
 
-for _name in __all__:
-    if isinstance(globals()[_name], type):
-        globals()[_name].__module__ = __name__  # where users import them from, and tracebacks name them
+_OF_JOBS = frozenset(
+    {
+        "JOB_ERRORS",
+        "JobCancelled",
+        "JobCrashed",
+        "JobError",
+        "JobExited",
+        "JobInterrupted",
+        "JobKilled",
+        "JobLost",
+        "JobNotStarted",
+        "MemoryLimitExceeded",
+        "RemoteError",
+        "ResultDamaged",
+        "ResultError",
+        "ResultNotStored",
+        "ResultUnpicklable",
+        "TimeLimitExceeded",
+    }
+)
+"""Loaded when one is asked for: one of them is an error of ``concurrent.futures`` too, which nobody needs to configure anything."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _OF_JOBS:
+        raise AttributeError(f"module 'clustrix.errors' has no attribute {name!r}")
+    from clustrix.errors import jobs
+
+    for one in _OF_JOBS:
+        globals()[one] = getattr(jobs, one)
+    _rename(_OF_JOBS)
+    found: object = globals()[name]
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _rename(names: Iterable[str]) -> None:
+    """Where users import them from, and tracebacks name them."""
+    for name in names:
+        if isinstance(globals()[name], type):
+            globals()[name].__module__ = __name__
+
+
+_rename(name for name in __all__ if name not in _OF_JOBS)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clustrix.errors import PluginError
 
@@ -26,12 +25,11 @@ KINDS = (
     "cloud provider",
     "price source",
 )
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_NAME = r"[a-z][a-z0-9_-]{0,39}"
+_TARGET = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One thing that a plugin has."""
 
     kind: str
@@ -130,10 +128,10 @@ class Registry:
         self._add("price source", name, target, title or name)
 
     def _add(self, kind: str, name: str, target: str, title: str, needs: str = "") -> None:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(_NAME, name):
             allowed = "lower-case letters, digits, - and _, at most 40, beginning with a letter"
             raise PluginError(self._plugin, f"{kind} {name!r} is no name", f"take {allowed}")
-        if not isinstance(target, str) or not _TARGET.fullmatch(target):
+        if not isinstance(target, str) or not re.fullmatch(_TARGET, target):
             problem = f"{kind} {name!r}: target {target!r} is not of the form package.module:attribute"
             raise PluginError(self._plugin, problem, "name the target, do not import it")
         self.entries.append(Entry(kind, name, target, str(title), self._plugin, needs))
