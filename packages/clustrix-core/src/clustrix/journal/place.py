@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
@@ -167,6 +166,8 @@ def dispatcher_name(place: Place) -> str:
     identity = [_machine_id(), os.path.realpath(sys.executable), sys.prefix]
     if on_network(place.root):
         identity.append(os.uname().nodename)  # diskless nodes may share a machine id
+    import hashlib  # 5 ms that a list of jobs can spare
+
     return hashlib.sha256("\0".join(identity).encode()).hexdigest()[:12]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -89,6 +88,8 @@ class Journal:
 
     @staticmethod
     def _nearest(sql: sqlite3.Connection, job: str) -> tuple[str, ...]:
+        import difflib  # only on the way to an error
+
         recent = [row[0] for row in sql.execute("SELECT id FROM jobs ORDER BY seq DESC LIMIT 1000")]
         prefixed = [known for known in recent if job and known.startswith(job.upper())]
         return tuple((prefixed or difflib.get_close_matches(str(job).upper(), recent, 3, 0.6))[:3])
