@@ -178,7 +178,7 @@ def f(x, y=2):
 for arguments in ((1,), (Mine(3),), (Point(), helper), (Mine(4).get,), (lambda: used(1),), ({"x", "y"},)):
     print(fingerprint_call(f, None, arguments, {}))
 """
-HELPER = "import deeper\n\nclass Point:\n    pass\n\ndef twice(x):\n    return deeper.FACTOR * x\n"
+HELPER = "import deeper\n\nclass Point:\n    def move(self):\n        self.up = self.down = self.left = self.right = 1\n\ndef twice(x):\n    return deeper.FACTOR * x\n"
 
 
 def printed(

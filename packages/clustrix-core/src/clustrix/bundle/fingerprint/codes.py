@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dis
 import json
 import marshal
 import threading
 import types
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 from clustrix.bundle import sources
 from clustrix.runner.pickling import globals_of
 
+_OF_THE_COMPILER = frozenset({"__firstlineno__", "__static_attributes__"})
 _MOST_CODES = 10_000
 _MOST_TEXTS = 100
 """Sets of local modules that are remembered, whole."""
@@ -100,9 +103,28 @@ def _canonical(code: types.CodeType) -> bytes:
         code.co_cellvars,
         code.co_freevars,
         getattr(code, "co_exceptiontable", b""),  # from Python 3.11 on
-        tuple(map(_constant, code.co_consts)),
+        tuple(map(_constant, _constants(code))),
     )
     return marshal.dumps(parts, 2)
+
+
+def _constants(code: types.CodeType) -> tuple[Any, ...]:
+    """From Python 3.13 on, the body of a class has among them where it stands, and names in the order of a set: not these."""
+    if not _OF_THE_COMPILER.intersection(code.co_names):
+        return code.co_consts
+    used: Counter[int] = Counter()
+    found, before = list(code.co_consts), None
+    left_out = set()
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_CONST", "RETURN_CONST") and step.arg is not None:
+            used[step.arg] += 1
+        if step.opname == "STORE_NAME" and step.argval in _OF_THE_COMPILER and before is not None:
+            left_out.add(before)
+        before = step.arg if step.opname == "LOAD_CONST" else None
+    for place in left_out:
+        if used[place] == 1:  # else it is a constant of the user's too
+            found[place] = None
+    return tuple(found)
 
 
 def _constant(value: Any) -> tuple[str, Any]:
