@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from clustrix import JobState, attach
-from tests.core.support import lines, live_jobs, newest_job, wait_until
+from tests.core.support import alive, lines, live_jobs, newest_job, wait_until
 
 pytestmark = pytest.mark.usefixtures("state")
 
@@ -283,7 +283,9 @@ def test_program_that_a_signal_has_ended_says_which(folder: Path) -> None:
 
 def test_program_that_leaves_others_behind_ends(folder: Path) -> None:
     """They have its stderr open; they are ended with the job."""
-    run(folder, "--", "sh", "-c", "sleep 50 & exit 0")
+    run(folder, "--", "sh", "-c", "sleep 50 & echo $! > left; exit 0")
+    left = int((folder / "left").read_text())
+    wait_until(lambda: not alive(left), "what it left is ended")
 
 
 def test_program_may_be_a_script_of_the_shell_without_a_first_line(folder: Path) -> None:

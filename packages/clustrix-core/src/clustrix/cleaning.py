@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from clustrix.bundle import BlobStore
 from clustrix.bundle import unused as blobs
-from clustrix.dispatcher.instance import Instance
+from clustrix.dispatcher.instance import Instance, names
 from clustrix.errors import JournalFull, storage_error
 from clustrix.journal import Journal, Place
 from clustrix.journal.removal import Ended, Removal
@@ -197,7 +197,7 @@ class Cleaning:
 
     def _files(self) -> None:
         root = self._place.dispatchers
-        for name in [name.removesuffix(".lock") for name in os.listdir(root) if name.endswith(".lock")]:
+        for name in names(self._place):
             if Instance(self._place, name).running():
                 continue
             base = os.path.join(root, name)

@@ -273,7 +273,8 @@ def _place(subject: Subject) -> str:
     return json.dumps(own, separators=(",", ":"), sort_keys=True) if own else ""
 
 
-_OF_PLACES = ("job_poll_interval", "cleanup_on_success")
+_OF_PLACES = [field for field in FIELDS.values() if "cluster_type" in field.shown]
+"""The core's own that mean something only where jobs run elsewhere."""
 
 
 def _own_fields(subject: Subject, scope: str) -> dict[str, Any]:
@@ -283,11 +284,10 @@ def _own_fields(subject: Subject, scope: str) -> dict[str, Any]:
         return {}
     declared = [field for field in fields_of(backend) if field.scope == scope and not field.secret]
     found = {field.name: subject.settings[field.name] for field in declared}
-    cores = (FIELDS[name] for name in _OF_PLACES if FIELDS[name].scope == scope)
     return found | {
         field.name: subject.settings[field.name]
-        for field in cores
-        if subject.settings[field.name] != field.default
+        for field in _OF_PLACES
+        if field.scope == scope and subject.settings[field.name] != field.default
     }
 
 

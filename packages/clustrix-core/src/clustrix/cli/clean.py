@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from clustrix.runner.amounts import format_bytes
+
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "TIMED_OUT", "LOST")
 
 
@@ -82,19 +84,12 @@ def _rows(done: Any) -> dict[str, Any]:
 def _show(done: Any, verb: str) -> None:
     for name, row in _rows(done).items():
         if isinstance(row, dict) and row["count"]:
-            print(f"{name:<8} {row['count']:>9,}  {_amount(row['bytes']):>10}  {verb}")
+            print(f"{name:<8} {row['count']:>9,}  {format_bytes(row['bytes']):>10}  {verb}")
     if not done.anything():
         print("there is nothing to remove")
     if done.journal_bytes:
-        print(f"the journal's file is {_amount(done.journal_bytes)} smaller")
+        print(f"the journal's file is {format_bytes(done.journal_bytes)} smaller")
     elif done.free_bytes > done.jobs.size_bytes > 0:
-        print(f"the journal's file keeps its size: {_amount(done.free_bytes)} of it are free for new jobs")
-
-
-def _amount(size: int) -> str:
-    amount, unit = float(size), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if amount < 1024 or unit == "TiB":
-            break
-        amount /= 1024
-    return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+        print(
+            f"the journal's file keeps its size: {format_bytes(done.free_bytes)} of it are free for new jobs"
+        )

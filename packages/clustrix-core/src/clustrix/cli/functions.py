@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import os
@@ -15,6 +14,7 @@ import click
 
 from clustrix.cli.failures import FAILED, show
 from clustrix.cli.grids import named
+from clustrix.cli.programs import literal
 
 SEPARATOR = "::"
 
@@ -31,14 +31,6 @@ def submit_function(
     function = _function(where, name)
     _check_call(target, function, positional, keyword)
     return _decorated(target, function, settings).submit(*positional, **keyword)
-
-
-def literal(text: str) -> Any:
-    """A number, a list, True, None, ...; a text if it is no literal of Python."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
 
 
 def _arguments(texts: Sequence[str]) -> list[Any]:

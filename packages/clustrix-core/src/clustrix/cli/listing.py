@@ -60,17 +60,20 @@ def jobs(
     given = context.get_parameter_source("limit") is not click.core.ParameterSource.DEFAULT
     which |= {"state": states or None, "limit": None if everything or (as_json and not given) else limit}
     try:
-        found = listing.jobs(**which | {"limit": 0} if as_json or watch else which)
+        if as_json:
+            sys.stdout.buffer.writelines(listing.rows_as_json(**which))
+        elif watch:
+            _watch(which)
+        else:
+            _show(listing.jobs(**which), limit)
     except ConfigError as error:
         raise click.BadParameter(f"{error.value!r} {error.allowed}", param_hint=f"--{error.field}") from error
-    if as_json:
-        sys.stdout.buffer.writelines(listing.rows_as_json(**which))
-    elif watch:
-        _watch(which)
-    else:
-        print(found)
-        if found.more and limit:
-            print(f"… and older ones: clustrix jobs --all, or --limit {2 * limit}", file=sys.stderr)
+
+
+def _show(found: Any, limit: int) -> None:
+    print(found)
+    if found.more and limit:
+        print(f"… and older ones: clustrix jobs --all, or --limit {2 * limit}", file=sys.stderr)
 
 
 def _watch(which: dict[str, Any]) -> None:

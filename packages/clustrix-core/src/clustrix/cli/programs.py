@@ -66,11 +66,16 @@ def filled(command: Sequence[str], parameters: Mapping[str, str]) -> list[str]:
 
 def value(text: str) -> Any:
     """A number, True or False; else the text as it is."""
+    found = literal(text)
+    return found if isinstance(found, (bool, int, float)) else text
+
+
+def literal(text: str) -> Any:
+    """A number, a list, True, None, ...; a text if it is no literal of Python."""
     try:
-        found = ast.literal_eval(text)
+        return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
-    return found if isinstance(found, (bool, int, float)) else text
 
 
 def _end_of(printed: bytes) -> str:

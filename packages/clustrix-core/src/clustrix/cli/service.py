@@ -21,16 +21,15 @@ def dispatcher() -> None:
 def _all() -> list[dict[str, Any]]:
     from contextlib import closing
 
-    from clustrix.dispatcher.instance import Instance
+    from clustrix.dispatcher.instance import Instance, names
     from clustrix.journal import Journal, Place, state_place
     from clustrix.journal.place import dispatcher_name
 
     place: Place = state_place()
     own = dispatcher_name(place)
-    names = {name.removesuffix(".lock") for name in os.listdir(place.dispatchers) if name.endswith(".lock")}
     found = []
     with closing(Journal(place)) as journal:
-        for name in sorted(names | {own}):
+        for name in sorted({*names(place), own}):
             instance = Instance(place, name)
             known = journal.dispatcher_of(name)
             found.append(

@@ -25,6 +25,14 @@ _KEPT_VARIABLES = ("HOME", "PATH", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "
 _KEPT_PREFIXES = ("LC_", "XDG_", "PYTHON", "LD_", "DYLD_", "CONDA", "CLUSTRIX_")
 
 
+def names(place: Place) -> list[str]:
+    """Of all dispatchers that there have been on a state directory; none where there is no directory."""
+    with suppress(FileNotFoundError):
+        found = (name for name in os.listdir(place.dispatchers) if name.endswith(".lock"))
+        return sorted(name.removesuffix(".lock") for name in found)
+    return []
+
+
 class Instance:
     """The names of one environment's dispatcher."""
 

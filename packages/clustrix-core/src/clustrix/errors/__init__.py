@@ -150,26 +150,7 @@ __all__ = [
     "storage_error",
 ]
 
-_OF_JOBS = frozenset(
-    {
-        "JOB_ERRORS",
-        "JobCancelled",
-        "JobCrashed",
-        "JobError",
-        "JobExited",
-        "JobInterrupted",
-        "JobKilled",
-        "JobLost",
-        "JobNotStarted",
-        "MemoryLimitExceeded",
-        "RemoteError",
-        "ResultDamaged",
-        "ResultError",
-        "ResultNotStored",
-        "ResultUnpicklable",
-        "TimeLimitExceeded",
-    }
-)
+_OF_JOBS = frozenset(__all__) - globals().keys()
 """Loaded when one is asked for: one of them is an error of ``concurrent.futures`` too, which nobody needs to configure anything."""
 
 

@@ -55,7 +55,6 @@ def _checks(with_job: bool) -> Iterator[Check]:
         ("settings", settings.settings),
         ("plugins", settings.plugins),
         ("dispatchers", running.dispatchers),
-        ("environments", running.environments),
     ]
     for name, group in groups + ([("job", running.job)] if with_job else []):
         yield from _made(name, group)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 
 from clustrix import __version__
 from clustrix.cli.doctor.storage import place
-from clustrix.dispatcher.instance import PROTOCOL, Instance
-from clustrix.journal.health import examine
+from clustrix.dispatcher.instance import PROTOCOL, Instance, names
 from clustrix.journal.place import dispatcher_name
 from clustrix.plugins.checks import Check, failed, ok, warning
 from clustrix.runner.messages import Decoder
@@ -24,8 +22,8 @@ def dispatchers() -> Iterator[Check]:
     """Those that run, and whether they answer."""
     where = place()
     own = dispatcher_name(where)
-    names = _names(where.dispatchers)
-    running = [name for name in names if Instance(where, name).running()]
+    known = names(where)
+    running = [name for name in known if Instance(where, name).running()]
     if not running:
         yield ok("dispatcher", "does not run; the next submission starts it")
     for name in running:
@@ -33,15 +31,8 @@ def dispatchers() -> Iterator[Check]:
             Instance(where, name),
             "dispatcher" if name == own else f"dispatcher {name} of another environment",
         )
-    if own in names:
+    if own in known:
         yield from _complaints(Instance(where, own).log)
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return sorted(name.removesuffix(".lock") for name in os.listdir(folder) if name.endswith(".lock"))
-    except FileNotFoundError:
-        return []
 
 
 def _answer(instance: Instance, what: str) -> Check:
@@ -78,23 +69,6 @@ def _complaints(log: str) -> Iterator[Check]:
         yield warning(
             "dispatcher's log", f"{len(errors)} errors lately, the last: {errors[-1][:300]}", f"See {log}"
         )
-
-
-def environments() -> Iterator[Check]:
-    """Live jobs that no dispatcher can see to any more."""
-    where = place()
-    if not os.path.exists(where.database):
-        return
-    here = os.uname().nodename
-    for executable, host, count in examine(where, 0.0).live:
-        if host and host != here:
-            yield ok("jobs elsewhere", f"{count} live jobs of {host}")
-        elif executable and shutil.which(executable) is None:
-            yield failed(
-                "jobs without Python",
-                f"{count} live jobs were submitted from {executable}, which is gone",
-                "Nothing can run them: make that environment again, or end them with clustrix cancel.",
-            )
 
 
 def job() -> Iterator[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import time
@@ -160,12 +161,27 @@ def journal() -> Iterator[Check]:
         yield failed("journal", f"is damaged: {'; '.join(health.problems)}", away)
     else:
         yield ok("journal", _state_of(health))
+        yield from _environments(health.live)
 
 
 def _state_of(health: Health) -> str:
     whole = "whole" if health.whole else "too large to be looked at in full in two seconds"
     live = sum(count for *_, count in health.live)
     return f"{whole}; {health.jobs:,} {'job' if health.jobs == 1 else 'jobs'}, {live:,} live; {format_bytes(health.bytes)}"
+
+
+def _environments(live: list[tuple[str, str, int]]) -> Iterator[Check]:
+    """Live jobs that no dispatcher here can see to."""
+    here = os.uname().nodename
+    for executable, host, count in live:
+        if host and host != here:
+            yield ok("jobs elsewhere", f"{count} live jobs of {host}")
+        elif executable and shutil.which(executable) is None:
+            yield failed(
+                "jobs without Python",
+                f"{count} live jobs were submitted from {executable}, which is gone",
+                "Nothing can run them: make that environment again, or end them with clustrix cancel.",
+            )
 
 
 def leftovers() -> Iterator[Check]:
