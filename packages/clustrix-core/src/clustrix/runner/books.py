@@ -23,10 +23,21 @@ class Books:
     """Of one map."""
 
     def __init__(
-        self, folder: str, items: int, policy: Policy = PLAIN, memory_bytes: int | None = None
+        self,
+        folder: str,
+        items: int,
+        policy: Policy = PLAIN,
+        memory_bytes: int | None = None,
+        ledger_folder: str = "",
+        first_worker: int = 0,
     ) -> None:
-        """``memory_bytes``: what a worker may have; it grows if the policy says so."""
+        """``memory_bytes``: what a worker may have; it grows if the policy says so.
+
+        ``ledger_folder``: where claims and marks are, if not in ``folder``; ``first_worker``: the numbers of workers begin there.
+        """
         os.makedirs(folder, mode=0o700, exist_ok=True)
+        self._ledger_folder = ledger_folder or folder
+        self._first_worker = first_worker
         self._policy = policy
         self.memory_bytes = memory_bytes
         self._retries: Counter[int] = Counter()
@@ -34,10 +45,11 @@ class Books:
         """How often items have been given to another worker; an account of this process, since it only bounds them."""
         self.folder = folder
         self.items = items
-        self.marks = ledger.Marks(self._file(layout.MAP_MARKS))
+        self.marks = ledger.Marks(os.path.join(self._ledger_folder, layout.MAP_MARKS))
+        self._claims_path = os.path.join(self._ledger_folder, layout.MAP_CLAIMS)
         self._given: list[tuple[int, int]] = []
         """Ranges that dead workers had claimed and not begun."""
-        self._next = 1 + max((row.worker for row in self._rows()), default=-1)
+        self._next = 1 + max((row.worker for row in self._rows()), default=first_worker - 1)
 
     def unclaimed(self) -> int:
         """How many items nobody has, and how many ranges wait to be given on; none once the map is stopped."""
@@ -58,7 +70,7 @@ class Books:
         if not self._given:
             return []
         first, end = self._given.pop()
-        claims = ledger.Claims(self._file(layout.MAP_CLAIMS), self.items)
+        claims = ledger.Claims(self._claims_path, self.items)
         claims.give(worker, first, end)
         claims.close()
         point("dispatcher.after-give")
@@ -165,10 +177,10 @@ class Books:
         return [name for name in os.listdir(self.folder) if name.startswith(layout.MAP_RESULTS)]
 
     def _rows(self) -> list[ledger.Claim]:
-        return ledger.read_claims(self._file(layout.MAP_CLAIMS))
+        return ledger.read_claims(self._claims_path)
 
     def _hand_on(self, items: list[int], done: dict[int, bool]) -> None:
-        self._given += _ranges([item for item in items if item not in done])
+        self._given += ranges([item for item in items if item not in done])
 
     def _claimed_by(self, worker: int) -> list[int]:
         owner: dict[int, int] = {}
@@ -188,7 +200,7 @@ class Books:
 
     def _append(self, row: bytes) -> None:
         """To a results file of our own: a dead worker's file may end in half a record."""
-        path = self._file(layout.worker_results(ledger.MARKS - 1))
+        path = self._file(layout.worker_results(self._first_worker + ledger.MARKS - 1))
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             before = os.fstat(fd).st_size
@@ -208,7 +220,7 @@ class Books:
                 file.truncate(end)
 
 
-def _ranges(items: list[int]) -> list[tuple[int, int]]:
+def ranges(items: list[int]) -> list[tuple[int, int]]:
     """Sorted numbers as half-open ranges."""
     found: list[tuple[int, int]] = []
     for item in items:

@@ -82,4 +82,4 @@ def commit(order: setup.Order, parts: Sequence[Buffer]) -> None:
         raise
     finally:
         os.close(fd)
-    os.rename(aside, order.file(layout.RESULT))
+    os.rename(aside, order.file(order.result))

@@ -23,6 +23,13 @@ MAP_RESULTS = "results-"
 MAP_STOPPED = "stopped"
 """Is there when an item has failed of a map that shall stop then: nothing more is begun."""
 
+WINDOWS = "windows"
+GIVEN = "given"
+ELEMENTS = "elements"
+"""Of a map that is worked on in several places: ranges of items, and folders with the claim of each place."""
+ENDS = "ends"
+"""How many items each of these places has finished, and how many of them failed, once it has ended."""
+
 PROGRESS = "progress"
 """What a job tells of how far it is; of a map's worker, with its number."""
 

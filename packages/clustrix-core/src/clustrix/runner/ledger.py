@@ -19,7 +19,9 @@ from clustrix.runner import layout
 _CLAIM = struct.Struct("<IIII")
 MARK = struct.Struct("<QdQQ")
 MARKS = 4096
-"""Slots in the marks file: how many workers a map can have in its life.  The last is the dispatcher's own."""
+"""Slots in the marks file: how many workers a map can have in its life at one place of work.  The last is the dispatcher's own.
+
+Where there are several such places, each has so many numbers of workers in a row."""
 
 
 class Claim(NamedTuple):
@@ -128,22 +130,22 @@ class Marks:
 
     def of(self, worker: int) -> Mark:
         """What is marked for a worker; times are monotonic seconds."""
-        item, since, finished, failed = MARK.unpack_from(self.memory, worker * MARK.size)
+        item, since, finished, failed = MARK.unpack_from(self.memory, worker % MARKS * MARK.size)
         return Mark(item - 1 if item else None, since, finished, failed)
 
     def set(self, worker: int, finished: int, failed: int) -> None:
         """Write down a count, with no item begun."""
-        MARK.pack_into(self.memory, worker * MARK.size, 0, 0.0, finished, failed)
+        MARK.pack_into(self.memory, worker % MARKS * MARK.size, 0, 0.0, finished, failed)
 
     def pause(self, worker: int) -> None:
         """The item that a worker is in is not worked on for a while: its time limit does not run, and if the worker dies it is another's."""
-        _, since, finished, failed = MARK.unpack_from(self.memory, worker * MARK.size)
-        MARK.pack_into(self.memory, worker * MARK.size, 0, since, finished, failed)
+        _, since, finished, failed = MARK.unpack_from(self.memory, worker % MARKS * MARK.size)
+        MARK.pack_into(self.memory, worker % MARKS * MARK.size, 0, since, finished, failed)
 
     def resume(self, worker: int, item: int) -> None:
         """It is worked on again; its time begins anew."""
-        _, _, finished, failed = MARK.unpack_from(self.memory, worker * MARK.size)
-        MARK.pack_into(self.memory, worker * MARK.size, item + 1, time.monotonic(), finished, failed)
+        _, _, finished, failed = MARK.unpack_from(self.memory, worker % MARKS * MARK.size)
+        MARK.pack_into(self.memory, worker % MARKS * MARK.size, item + 1, time.monotonic(), finished, failed)
 
     def totals(self) -> tuple[int, int]:
         """How many items are finished, and how many of them failed."""

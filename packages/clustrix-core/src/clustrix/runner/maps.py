@@ -19,7 +19,8 @@ from typing import Any
 from clustrix.runner import bundles, calling, folders, layout, outcome, pickling, policy, retrying, setup
 from clustrix.runner.faults import point
 from clustrix.runner.frames import CONTAINER, FAILURE, Buffer, Damaged, pack, record, write_all
-from clustrix.runner.ledger import MARK, Claims, Marks, is_stopped, stop
+from clustrix.runner.ledger import MARK, MARKS, Claims, Marks, is_stopped, stop
+from clustrix.runner.windows import WindowedClaims, Windows
 
 _CLAIM_SECONDS = 0.05
 """A claim should take about this long: short enough for an even end, long enough to make claiming free."""
@@ -55,12 +56,14 @@ class _Worker:
         self._finished = self._failed = 0
 
     def run(self) -> None:
-        claims = Claims(self._order.file(layout.MAP_CLAIMS), self._items)
+        claims = self._claims()
         wanted = self._chunk or 1
+        dearest = 0.0
+        """Seconds that an item has taken, in the mean of the range where that was most."""
         # The first ranges are those that a dead worker left: they were given before this worker started.
         given: Iterator[list[int]] = iter(self._order.claims)
         function, common = self._function, self._common
-        marks = Marks(self._order.file(layout.MAP_MARKS))
+        marks = Marks(self._order.ledger_file(layout.MAP_MARKS))
         worker = self._order.worker
         setup.introduce(self._order, worker, lambda: marks.of(worker).item, self._notifier.send)
         if self._policy.retries:
@@ -68,6 +71,8 @@ class _Worker:
         while not self._stopped():
             pair = next(given, None)
             if pair is None:
+                if self._order.ends is not None and time.time() + dearest > self._order.ends:
+                    return
                 taken = claims.take(self._order.worker, wanted, 0 if self._chunk else self._workers)
                 if taken is None:
                     return
@@ -76,15 +81,23 @@ class _Worker:
             began = time.monotonic()
             self._range(pair[0], pair[1], function, common, marks)
             self._notifier.send(b"P")
+            seconds = max(time.monotonic() - began, 1e-9)
+            dearest = max(dearest, seconds / (pair[1] - pair[0]))
             if self._chunk:
                 continue
-            seconds = max(time.monotonic() - began, 1e-9)
             wanted = max(1, min(int((pair[1] - pair[0]) * _CLAIM_SECONDS / seconds), wanted * 8))
+
+    def _claims(self) -> Claims:
+        path = self._order.ledger_file(layout.MAP_CLAIMS)
+        if self._order.element is None:
+            return Claims(path, self._items)
+        windows = Windows(self._order.folder, self._order.element, self._items)
+        return WindowedClaims(path, windows, self._order.workers, self._order.elements)
 
     def _range(self, first: int, end: int, function: Any, common: Common, marks: Marks) -> None:
         # One loop with everything at hand: a microsecond here is a third of what an empty item costs.
         monotonic, write, pack_mark, memory = time.monotonic, os.write, MARK.pack_into, marks.memory
-        slot, results = self._order.worker * MARK.size, self._results
+        slot, results = self._order.worker % MARKS * MARK.size, self._results
         bound, kwargs = common
         getpid, me = os.getpid, os.getpid()
         stopped = self._stopped if self._policy.on_error == policy.STOP else None
@@ -177,8 +190,8 @@ def _run(order: setup.Order, found: bundles.Bundle | Damaged, notifier: setup.No
 
 def _failed_to_start(order: setup.Order, parts: list[Buffer]) -> int:
     """Leave the reason as the whole map's outcome: no item can run."""
-    fd = os.open(order.file(layout.RESULT) + f".{order.worker}", os.O_WRONLY | os.O_CREAT, 0o600)
+    fd = os.open(order.file(order.result) + f".{order.worker}", os.O_WRONLY | os.O_CREAT, 0o600)
     write_all(fd, parts)
     os.close(fd)
-    os.rename(order.file(layout.RESULT) + f".{order.worker}", order.file(layout.RESULT))
+    os.rename(order.file(order.result) + f".{order.worker}", order.file(order.result))
     return 1

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from io import TextIOWrapper
 from typing import NamedTuple
@@ -61,9 +61,23 @@ class Order(NamedTuple):
     claims: list[list[int]]
     name: str
     attempt: int
+    result: str = layout.RESULT
+    """What the outcome of a call is named, when it is whole."""
+    ledger: str = ""
+    """Where the workers of a map keep their claims and marks, if that is not ``folder``: a folder that only this machine sees."""
+    element: int | None = None
+    """Which one of a map's several places of work this is, where there are several; see ``clustrix.runner.windows``."""
+    elements: int = 1
+    workers: int = 1
+    """How many places there may be, and how many workers this one has."""
+    ends: float | None = None
+    """When this place of work will be closed, in seconds since the epoch: nothing is begun that would take longer."""
 
     def file(self, name: str) -> str:
         return os.path.join(self.folder, name)
+
+    def ledger_file(self, name: str) -> str:
+        return os.path.join(self.ledger or self.folder, name)
 
 
 class Notifier:
@@ -167,6 +181,12 @@ class Environment:
         threads = read.get("OMP_NUM_THREADS", str(order.cores))
         os.environ.clear()
         os.environ.update({**dict.fromkeys(THREAD_VARIABLES, threads), **read})
+
+    def add(self, variables: Mapping[str, str], secrets: Sequence[str], cores: int) -> None:
+        """Leave what this machine has, and add what the submitter has sent along."""
+        threads = variables.get("OMP_NUM_THREADS", str(cores))
+        os.environ.update({**dict.fromkeys(THREAD_VARIABLES, threads), **variables})
+        self.secrets = [variables[name] for name in secrets]
 
     def check(self, order: Order) -> None:
         """In the runner: raises SetupFailed if there is no environment for the job."""

@@ -16,14 +16,14 @@ from clustrix.runner.frames import Damaged
 from clustrix.runner.watch import CallWatch, MapWatch, Watch
 
 
-class _Deaf:
+class Deaf:
     """Nobody is told: whoever wants to know reads the files."""
 
     def send(self, kind: bytes) -> None:
         return
 
 
-class _Standing:
+class Standing:
     """A folder that is there before its runner: the counterpart of ``clustrix.runner.folders.Folder``."""
 
     def __init__(self, order: setup.Order) -> None:
@@ -84,5 +84,5 @@ def _watch(order: setup.Order, told: dict[str, Any], bundle: bundles.Bundle | Da
 def _work(order: setup.Order, bundle: bundles.Bundle | Damaged) -> int:
     """In the child."""
     run: Any = maps.run if order.kind == "map" else call.run
-    code: int = run(order, bundle, _Deaf(), _Standing(order))
+    code: int = run(order, bundle, Deaf(), Standing(order))
     return code

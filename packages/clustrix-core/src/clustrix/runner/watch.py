@@ -249,9 +249,13 @@ class MapWatch(Watch):
         super().__init__(order, told, work)
         self._items: int = told["items"]
         self._most: int = told["workers"]
-        self._books = Books(order.folder, self._items, policy.of_spec(order.place), self._memory_bytes)
+        self._books = self._open_books()
         self._failed_starts = 0
         self._latest: Callable[[], Verdict] | None = None
+
+    def _open_books(self) -> Books:
+        order = self._order
+        return Books(order.folder, self._items, policy.of_spec(order.place), self._memory_bytes)
 
     def _begin(self) -> None:
         for _ in range(min(self._most - len(self._children), self._books.unclaimed())):

@@ -1,0 +1,258 @@
+"""The near side of the agent: requests from the event loop, answers by their number, events as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from clustrix.errors import BackendError, HostUnreachable
+from clustrix_ssh.agent import source
+from clustrix_ssh.agent.parts.wire import HEAD, PROTOCOL
+from clustrix_ssh.transport.interface import Connection, Stream
+
+log = logging.getLogger("clustrix.ssh")
+
+Buffer = bytes | bytearray | memoryview
+Event = Callable[[dict[str, Any], bytes], None]
+
+_MOST_NOISE_BYTES = 1 << 20
+_READ_BYTES = 1 << 20
+_INLINE_BYTES = 32768
+"""What is smaller is sent at once, by whoever asks: a thread in between costs as much as the rest of the way."""
+_MOST_UNANSWERED_BYTES = 1 << 17
+"""Above it the far side may have stopped reading, and the event loop must not wait for that."""
+
+
+class AgentError(BackendError):
+    """The agent could not do what it was asked for.  ``kind``: "ENOSPC", "EDQUOT", "timeout", "damaged", ..."""
+
+    def __init__(self, host: str, text: str, kind: str) -> None:
+        super().__init__(f"{host}: {text}")
+        self.text = text
+        self.kind = kind
+
+
+class Reply(NamedTuple):
+    """An answer."""
+
+    header: dict[str, Any]
+    payload: bytes
+
+
+class _Asked(NamedTuple):
+    future: asyncio.Future[Reply]
+    size: int
+
+
+class Agent:
+    """A running agent.  Its methods are for one event loop, but for ``open``, which waits, and is called in a thread."""
+
+    def __init__(self, host: str, stream: Stream, loop: asyncio.AbstractEventLoop, event: Event) -> None:
+        """``event``: called in the loop with each frame that answers nothing."""
+        self.host = host
+        self.facts: dict[str, Any] = {}
+        """What ``hello`` tells: Python, home, cores."""
+        self._stream = stream
+        self._loop = loop
+        self._event = event
+        self._asked: dict[int, _Asked] = {}
+        self._unanswered = 0
+        self._number = 0
+        self._queue: queue.SimpleQueue[list[Buffer] | None] = queue.SimpleQueue()
+        self._queued = 0
+        self._lost: HostUnreachable | None = None
+        self._sending = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        host: str,
+        connection: Connection,
+        folder: str,
+        loop: asyncio.AbstractEventLoop,
+        event: Event,
+        python: str = "",
+    ) -> Agent:
+        """Start one, and wait until it answers.  ``folder``: where its host keeps what is clustrix's.
+
+        Raises HostUnreachable, with what to do when there is no Python that it can use.
+        """
+        stream = connection.start(source.command(python))
+        stream.send(source.opening(folder))
+        rest = _after_noise(host, stream)
+        agent = cls(host, stream, loop, event)
+        agent._read_hello(rest)
+        threading.Thread(target=agent._write, name=f"to {host}", daemon=True).start()
+        threading.Thread(target=agent._read, args=(agent._rest,), name=f"from {host}", daemon=True).start()
+        return agent
+
+    _rest = bytearray()
+
+    def _read_hello(self, rest: bytearray) -> None:
+        self._stream.send(_framed({"id": 0, "do": "hello"}, 0))
+        while (frame := _take(rest)) is None:
+            data = self._stream.receive(_READ_BYTES)
+            if not data:
+                raise HostUnreachable(f"{self.host}: the agent ended at once: {self._stream.errors()[-500:]}")
+            rest += data
+        self.facts, self._rest = frame.header, rest
+        if self.facts["protocol"] != PROTOCOL:
+            raise HostUnreachable(f"{self.host}: the agent speaks protocol {self.facts['protocol']}")
+
+    def alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._lost is None
+
+    async def ask(self, do: str, payload: Buffer = b"", /, **more: Any) -> Reply:
+        """Have something done.  Raises HostUnreachable, AgentError."""
+        reply = await self.send(do, payload, **more)
+        if "error" in reply.header:
+            raise AgentError(self.host, reply.header["error"], reply.header["kind"])
+        return reply
+
+    def send(self, do: str, payload: Buffer = b"", /, **more: Any) -> asyncio.Future[Reply]:
+        """The same without waiting: requests are carried out in the order in which they are sent, except for those that run programs or read."""
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        if self._lost is not None:
+            future.set_exception(self._lost)
+            return future
+        self._number += 1
+        size = len(payload)
+        frame = _framed({"id": self._number, "do": do, **more}, size)
+        total = len(frame) + size
+        self._asked[self._number] = _Asked(future, total)
+        self._unanswered += total
+        if total <= _INLINE_BYTES and self._unanswered <= _MOST_UNANSWERED_BYTES and not self._queued:
+            self._send([frame + payload])
+        else:
+            self._queued += 1
+            self._queue.put([frame, payload] if size else [frame])
+        return future
+
+    def _send(self, parts: list[Buffer]) -> None:
+        try:
+            with self._sending:
+                for part in parts:
+                    self._stream.send(part)
+        except HostUnreachable as error:
+            self._loop.call_soon_threadsafe(self._end, error)
+
+    def _write(self) -> None:
+        while (parts := self._queue.get()) is not None:
+            self._send(parts)
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._unqueue)
+
+    def _unqueue(self) -> None:
+        self._queued -= 1
+
+    def _read(self, rest: bytearray) -> None:
+        why = HostUnreachable(f"the connection to {self.host} has ended")
+        try:
+            while True:
+                frames = _take_all(rest)
+                if frames:
+                    self._loop.call_soon_threadsafe(self._came, frames)
+                data = self._stream.receive(_READ_BYTES)
+                if not data:
+                    tail = self._stream.errors().strip()[-500:]
+                    why = HostUnreachable(f"the agent on {self.host} has ended{': ' + tail if tail else ''}")
+                    break
+                rest += data
+        except HostUnreachable as error:
+            why = error
+        except RuntimeError:  # the loop is closed
+            return
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._end, why)
+
+    def _came(self, frames: list[Reply]) -> None:
+        for frame in frames:
+            number = frame.header.get("id")
+            if number is None:
+                self._event(frame.header, frame.payload)
+                continue
+            asked = self._asked.pop(number, None)
+            if asked is None:
+                continue
+            self._unanswered -= asked.size
+            if not asked.future.done():  # who asked may have gone
+                asked.future.set_result(frame)
+
+    def _end(self, why: HostUnreachable) -> None:
+        if self._lost is not None:
+            return
+        self._lost = why
+        log.info("%s: %s", self.host, why)
+        self._queue.put(None)
+        asked, self._asked = self._asked, {}
+        for one in asked.values():
+            if not one.future.done():
+                one.future.set_exception(HostUnreachable(str(why)))
+                one.future.exception()  # it may be that nobody waits any more
+        self._stream.close()
+        self._event({"event": "lost"}, b"")
+
+    def close(self) -> None:
+        """It ends, as its standard input does."""
+        self._end(HostUnreachable(f"the connection to {self.host} was closed"))
+
+
+def _after_noise(host: str, stream: Stream) -> bytearray:
+    """Pass over what the login shell prints; returns what has come after it."""
+    seen = bytearray()
+    while True:
+        at = seen.find(source.MAGIC)
+        if at >= 0:
+            return seen[at + len(source.MAGIC) :]
+        if source.TOO_OLD in seen:
+            advice = "Say where a newer one is: clustrix config set agent_python /path/to/python3."
+            raise HostUnreachable(f"{host}: its python3 is older than 3.6, which is too old. {advice}")
+        data = stream.receive(_READ_BYTES)
+        if not data or len(seen) > _MOST_NOISE_BYTES:
+            raise HostUnreachable(f"{host}: {_why_not(bytes(seen), stream.errors())}")
+        seen += data
+
+
+def _why_not(seen: bytes, errors: str) -> str:
+    if b"clustrix-no-python" in seen:
+        return (
+            "there is no python3 on the PATH of its login shell. Say where one is (3.6 or later): "
+            "clustrix config set agent_python /path/to/python3"
+        )
+    tail = (errors.strip() or seen.decode("utf-8", "replace").strip())[-500:]
+    return f"no agent could be started there; the host said: {tail or 'nothing'}"
+
+
+def _framed(header: dict[str, Any], size: int) -> bytes:
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return HEAD.pack(len(text), size) + text
+
+
+def _take_all(rest: bytearray) -> list[Reply]:
+    found = []
+    while (frame := _take(rest)) is not None:
+        found.append(frame)
+    return found
+
+
+def _take(rest: bytearray) -> Reply | None:
+    """The first whole frame, removed; None if there is none."""
+    if len(rest) < HEAD.size:
+        return None
+    header_size, payload_size = HEAD.unpack_from(rest)
+    end = HEAD.size + header_size + payload_size
+    if len(rest) < end:
+        return None
+    middle = HEAD.size + header_size
+    with memoryview(rest) as view:
+        header: dict[str, Any] = json.loads(bytes(view[HEAD.size : middle]))
+        payload = bytes(view[middle:end])
+    del rest[:end]
+    return Reply(header, payload)

@@ -1,0 +1,47 @@
+"""Files there, each written in one step."""
+
+import os
+import shutil
+import socket
+import threading
+
+
+def write_file(path, data, mode=0o600, sync=False):
+    """All of it or nothing."""
+    aside = "%s.%s-%d-%d" % (path, socket.gethostname(), os.getpid(), threading.get_ident())
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        if sync:
+            os.fsync(fd)
+    except OSError:
+        os.unlink(aside)
+        raise
+    finally:
+        os.close(fd)
+    os.rename(aside, path)
+
+
+def make_folder(path):
+    """For this user only.  What of the path is there stays as it is."""
+    os.makedirs(path, mode=0o700, exist_ok=True)
+
+
+def read_part(path, offset, size):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return os.pread(fd, size, offset)
+    finally:
+        os.close(fd)
+
+
+def remove(path):
+    """A file or a whole folder; nothing if it is not there."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, PermissionError):
+        shutil.rmtree(path, ignore_errors=True)

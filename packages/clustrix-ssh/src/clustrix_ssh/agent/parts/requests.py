@@ -1,0 +1,374 @@
+"""What can be asked for."""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import signal
+import socket
+import sys
+import tarfile
+import threading
+import time
+
+from clustrix_ssh.agent.parts.files import make_folder, read_part, remove, write_file
+from clustrix_ssh.agent.parts.once import run_once
+from clustrix_ssh.agent.parts.programs import PROGRAMS
+from clustrix_ssh.agent.parts.pythons import find_pythons
+from clustrix_ssh.agent.parts.spawned import boot_id, process_start, spawn
+from clustrix_ssh.agent.parts.watching import Watch
+from clustrix_ssh.agent.parts.wire import PROTOCOL, SMALL_BYTES, Problem, Wire
+
+THREADS = 8
+
+
+class Agent:
+    def __init__(self):
+        self.wire = Wire()
+        self.watches = {}
+        self.puts = {}
+        self.slots = threading.Semaphore(THREADS)
+
+    def tell(self, header, payload=b""):
+        try:
+            self.wire.send(header, payload)
+        except OSError:
+            os._exit(0)  # nobody listens any more
+
+    def serve(self):
+        while True:
+            frame = self.wire.receive()
+            if frame is None:
+                return
+            header, payload = frame
+            if header["do"] in ("exec", "once", "get", "pythons", "finish"):
+                self.slots.acquire()
+                thread = threading.Thread(target=self._answer_and_free, args=(header, payload))
+                thread.daemon = True
+                thread.start()
+            else:
+                self._answer(header, payload)
+
+    def _answer_and_free(self, header, payload):
+        try:
+            self._answer(header, payload)
+        finally:
+            self.slots.release()
+
+    def _answer(self, header, payload):
+        try:
+            found, data = self.do(header, payload)
+            found["id"] = header["id"]
+        except Problem as error:
+            found, data = {"id": header["id"], "error": str(error), "kind": error.kind}, b""
+        except OSError as error:
+            name = errno.errorcode.get(error.errno, "")
+            text = "%s: %s" % (error.filename or header["do"], error.strerror or error)
+            found, data = {"id": header["id"], "error": text, "kind": name}, b""
+        except Exception as error:  # the process's edge: whatever it is, whoever asked is told
+            text = "the agent failed in %r: %s: %s" % (header.get("do"), type(error).__name__, error)
+            found, data = {"id": header["id"], "error": text, "kind": "agent"}, b""
+        self.tell(found, data)
+
+    def do(self, request, payload):
+        method = getattr(self, "do_" + request["do"].replace("-", "_"), None)
+        if method is None:
+            raise Problem("there is no request %r" % request["do"], "unknown")
+        answer = method(request, payload)
+        return answer if isinstance(answer, tuple) else (answer or {}, b"")
+
+    def do_nothing(self, request, payload):
+        return {}
+
+    def do_hello(self, request, payload):
+        """Who and where this is."""
+        return {
+            "protocol": PROTOCOL,
+            "python": list(sys.version_info[:3]),
+            "executable": sys.executable,
+            "host": socket.gethostname(),
+            "home": os.path.expanduser("~"),
+            "uid": os.getuid(),
+            "user": os.environ.get("LOGNAME") or os.environ.get("USER") or str(os.getuid()),
+            "shell": os.environ.get("SHELL", ""),
+            "pid": os.getpid(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "time": time.time(),
+            "system": "%s %s" % (os.uname().sysname, os.uname().machine),
+        }
+
+    def do_many(self, request, payload):
+        """Several in a row; the first that fails ends them.  Each has its part of the payload."""
+        view, at, found, data = memoryview(payload), 0, [], bytearray()
+        for one in request["ops"]:
+            size = one.get("size", 0)
+            answer, more = self.do(one, view[at : at + size])
+            answer["size"] = len(more)
+            found.append(answer)
+            data += more
+            at += size
+        return {"answers": found}, data
+
+    def do_folders(self, request, payload):
+        for path in request["paths"]:
+            make_folder(path)
+
+    def do_write(self, request, payload):
+        """Files, each in one step: ``files`` has rows of path, size, mode."""
+        view, at = memoryview(payload), 0
+        for path, size, mode in request["files"]:
+            if not (request.get("new") and os.path.exists(path)):
+                write_file(path, view[at : at + size], mode, request.get("sync", False))
+            at += size
+
+    def do_link(self, request, payload):
+        """Names that come into being in one step, unless they are there."""
+        for target, path in request["links"]:
+            try:
+                os.symlink(target, path)
+            except FileExistsError:
+                continue
+
+    def do_have(self, request, payload):
+        """Which of these paths, with these sizes, are not there yet; those that are become new again, for who cleans up."""
+        missing = []
+        for number, (path, size) in enumerate(request["files"]):
+            try:
+                if os.stat(path).st_size == size:
+                    os.utime(path, None)
+                    continue
+            except OSError:
+                pass
+            missing.append(number)
+        return {"missing": missing}
+
+    def do_put(self, request, payload):
+        """A part of a large file, aside.  Parts may come in any order."""
+        fd = self.puts.get(request["aside"])
+        if fd is None:
+            make_folder(os.path.dirname(request["aside"]))
+            fd = self.puts[request["aside"]] = os.open(request["aside"], os.O_RDWR | os.O_CREAT, 0o600)
+        view, at = memoryview(payload), request["offset"]
+        while view:
+            count = os.pwrite(fd, view, at)
+            view, at = view[count:], at + count
+
+    def do_finish(self, request, payload):
+        """All parts are there: check the digest, and give it its name."""
+        fd = self.puts.pop(request["aside"], None)
+        if fd is None:
+            fd = os.open(request["aside"], os.O_RDWR)
+        try:
+            digest, at = hashlib.sha256(), 0
+            while True:
+                data = os.pread(fd, 1 << 20, at)
+                if not data:
+                    break
+                digest.update(data)
+                at += len(data)
+            if digest.hexdigest() != request["digest"] or at != request["size"]:
+                remove(request["aside"])
+                raise Problem("%s did not arrive as it was sent" % request["path"], "damaged")
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        make_folder(os.path.dirname(request["path"]))
+        os.rename(request["aside"], request["path"])
+
+    def do_get(self, request, payload):
+        """A part of a file, with the file's size now."""
+        fd = os.open(request["path"], os.O_RDONLY)
+        try:
+            size = os.fstat(fd).st_size
+            return {"total": size}, os.pread(fd, request["size"], request["offset"])
+        finally:
+            os.close(fd)
+
+    def do_gather(self, request, payload):
+        """What is new in folders: for each, files beginning with ``prefixes`` from the sizes that the client has."""
+        rows, data = [], bytearray()
+        for folder, known in request["folders"]:
+            try:
+                names = sorted(os.listdir(folder))
+            except FileNotFoundError:
+                continue
+            for name in names:
+                if not name.startswith(tuple(request["prefixes"])):
+                    continue
+                have = known.get(name, 0)
+                path = os.path.join(folder, name)
+                size = os.stat(path).st_size
+                again = name.startswith(tuple(request["whole"]))
+                if size <= have and not again:
+                    continue
+                later = name in request["later"]  # only its size is told
+                room = 0 if later else max(0, request["limit"] - len(data))
+                part = read_part(path, 0 if again else have, room)
+                rows.append([folder, name, 0 if again else have, len(part), size])
+                data += part
+        return {"rows": rows}, data
+
+    def do_list(self, request, payload):
+        try:
+            return {"names": sorted(os.listdir(request["folder"]))}
+        except FileNotFoundError:
+            return {"names": []}
+
+    def do_exists(self, request, payload):
+        return {"there": [os.path.lexists(path) for path in request["paths"]]}
+
+    def do_claim(self, request, payload):
+        """Take claims for nobody, so that nobody begins these jobs; of those that somebody has: what it says."""
+        held = []
+        for folder in request["folders"]:
+            path = os.path.join(folder, "claim")
+            aside = "%s.%s-%d" % (path, socket.gethostname(), os.getpid())
+            make_folder(folder)
+            write_file(aside, request["claim"].encode())
+            try:
+                os.link(aside, path)
+                held.append(None)
+            except FileExistsError:
+                held.append(read_part(path, 0, 1000).decode("utf-8", "replace"))
+            finally:
+                os.unlink(aside)
+        return {"held": held}
+
+    def do_signal(self, request, payload):
+        """Send a signal to processes, each named by its pid and start."""
+        told = []
+        for pid, start in request["processes"]:
+            lives = bool(start) and process_start(pid) == start
+            if lives:
+                try:
+                    os.kill(pid, request["signal"])
+                except ProcessLookupError:
+                    lives = False
+            told.append(lives)
+        return {"lived": told}
+
+    def do_lives(self, request, payload):
+        return {"lives": [bool(start) and process_start(pid) == start for pid, start in request["processes"]]}
+
+    def do_remove(self, request, payload):
+        for path in request["paths"]:
+            remove(path)
+
+    def do_unpack(self, request, payload):
+        """A tar archive becomes a folder, whole or not at all."""
+        aside = "%s.%s-%d" % (request["path"], socket.gethostname(), os.getpid())
+        make_folder(aside)
+        with tarfile.open(fileobj=io.BytesIO(payload)) as archive:
+            archive.extractall(aside)  # noqa: S202 -- it is what the client has packed
+        try:
+            os.rename(aside, request["path"])
+        except OSError as error:
+            remove(aside)
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+
+    def do_name(self, request, payload):
+        """Files that only one can make: of those that are there already, what is in them.  Stops what comes after it if there are any."""
+        found = {}
+        for path, text in request["files"]:
+            try:
+                fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                found[path] = read_part(path, 0, 1000).decode("utf-8", "replace")
+                continue
+            os.write(fd, text.encode("utf-8"))
+            os.close(fd)
+        if found:
+            raise Problem(json.dumps(found), "taken")
+
+    def do_texts(self, request, payload):
+        """Small files as texts; None for those that are not there."""
+        found = []
+        for path in request["paths"]:
+            try:
+                found.append(read_part(path, 0, SMALL_BYTES).decode("utf-8", "replace"))
+            except OSError:
+                found.append(None)
+        return {"texts": found}
+
+    def do_states(self, request, payload):
+        """Of jobs, by their folders: is there a result, who has claims, and do these live?  ``queue``: where waiting ones are linked."""
+        boot = boot_id()
+        rows = []
+        for folder in request["folders"]:
+            claims = []
+            elements = os.path.join(folder, "elements")
+            paths = [folder]
+            if os.path.isdir(elements):
+                paths += [os.path.join(elements, name) for name in sorted(os.listdir(elements))]
+            for path in paths:
+                try:
+                    text = read_part(os.path.join(path, "claim"), 0, 1000).decode("utf-8", "replace")
+                except OSError:
+                    continue
+                parts = text.strip().split("|")
+                here = len(parts) == 4 and parts[2] == boot
+                claims.append([text, here and process_start(int(parts[0])) == parts[1], here])
+            queued = bool(request.get("queue")) and os.path.lexists(
+                os.path.join(request["queue"], os.path.basename(folder))
+            )
+            ends = os.path.join(folder, "ends")
+            rows.append(
+                {
+                    "result": os.path.exists(os.path.join(folder, "result")),
+                    "there": os.path.exists(os.path.join(folder, "order")),
+                    "claims": claims,
+                    "queued": queued,
+                    "ended": len(os.listdir(ends)) if os.path.isdir(ends) else 0,
+                }
+            )
+        return {"states": rows}
+
+    def do_exec(self, request, payload):
+        return PROGRAMS.run(request, payload)
+
+    def do_once(self, request, payload):
+        return run_once(request, payload)
+
+    def do_spawn(self, request, payload):
+        return spawn(request)
+
+    def do_poke(self, request, payload):
+        """Wake who reads a FIFO; whether there is somebody."""
+        try:
+            fd = os.open(request["path"], os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno in (errno.ENXIO, errno.ENOENT):
+                return {"heard": False}
+            raise
+        try:
+            os.write(fd, b"!")
+        except BlockingIOError:
+            pass  # it has enough to read
+        finally:
+            os.close(fd)
+        return {"heard": True}
+
+    def do_watch(self, request, payload):
+        """Tell of all that is in a folder, then of what comes."""
+        make_folder(request["folder"])
+        watch = Watch(self, request["folder"], request["jobs"])
+        self.watches[request["folder"]] = watch
+        watch.start()
+
+    def do_stir(self, request, payload):
+        for watch in self.watches.values():
+            watch.stir()
+
+    def do_pythons(self, request, payload):
+        return find_pythons(request["version"])
+
+
+def main():
+    os.umask(0o077)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    agent = Agent()
+    agent.serve()
+    os._exit(0)  # threads may wait for programs, which go on

@@ -1,0 +1,143 @@
+"""What all places behind an agent have in common: connection, files, results."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from clustrix.backends import Backend, Host, HostUnreachable, JobSpec, Receipt
+from clustrix.runner.sealing import Unsealable
+from clustrix_ssh.agent.client import Agent, AgentError
+from clustrix_ssh.farhost import FarHost
+from clustrix_ssh.fetching import fetch
+from clustrix_ssh.orders import FarJob, Shape, far_job
+from clustrix_ssh.preamble import Preamble, preamble
+from clustrix_ssh.sending import send_blobs
+
+_FULL = {
+    "ENOSPC": "its disk is full",
+    "EDQUOT": "your quota there is used up",
+    "EROFS": "its file system cannot be written to",
+}
+
+
+class FarBackend(Backend):
+    """Jobs on a host that is reached through an agent."""
+
+    fastest_poll_s: ClassVar[float] = 0.02
+    slowest_poll_s: ClassVar[float] = 10.0
+    settle_s: ClassVar[float] = 0.0
+    """What takes time to become visible is waited for here, by what is known of it."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self.far = FarHost(host.settings, host.changed)
+        self._states: dict[str, Mapping[str, Any]] = {}
+        self._states_at = 0.0
+        self._states_took = 0.0
+
+    @property
+    def same_machine(self) -> bool:
+        """Whether jobs run where this process does, or on nodes that share its files."""
+        return not self.host.settings.get("cluster_host")
+
+    # -- submission
+
+    async def submit(self, jobs: Sequence[JobSpec]) -> Sequence[Receipt]:
+        if not jobs:
+            return []
+        try:
+            return await self._submit(jobs)
+        except AgentError as error:
+            raise self.trouble(error) from error
+
+    async def _submit(self, jobs: Sequence[JobSpec]) -> Sequence[Receipt]:
+        raise NotImplementedError
+
+    def trouble(self, error: AgentError) -> HostUnreachable:
+        """What the agent cannot do now, it may do later: nothing is known of the jobs."""
+        what = _FULL.get(error.kind)
+        if what is not None:
+            folder = self.far.paths.root
+            return HostUnreachable(
+                f"{self.far.name}: {what} ({error.text}). Free some space there, or set remote_work_dir to another place than {folder}"
+            )
+        return HostUnreachable(str(error))
+
+    async def prepared(
+        self, agent: Agent, jobs: Sequence[JobSpec], shapes: Sequence[Shape], scripts: bool
+    ) -> list[FarJob | Receipt]:
+        """Each as files, or why it cannot be begun there.  ``scripts``: whether one with a preamble needs a script of its own."""
+        found: list[FarJob | Receipt] = []
+        for job, shape in zip(jobs, shapes, strict=True):
+            before = preamble(job.settings)
+            python, refused = await self.far.python(before)
+            if refused:
+                found.append(Receipt(refused=refused))
+                continue
+            script = await self.script(job, before, python) if scripts and before.lines else None
+            try:
+                found.append(
+                    await asyncio.to_thread(
+                        far_job, job, self.far.paths, shape, python, script, self.same_machine
+                    )
+                )
+            except (Unsealable, FileNotFoundError) as error:
+                found.append(Receipt(refused=f"what was submitted is not whole: {error}"))
+        await send_blobs(agent, self.far.paths, [job for job in found if isinstance(job, FarJob)])
+        return found
+
+    async def script(self, job: JobSpec, before: Preamble, python: str) -> str:
+        """Runs the job by itself: its preamble, then its Python."""
+        start = await self.far.start_command(python, "job", self.far.paths.job(job.id))
+        return "\n".join(["#!/bin/bash", *before.lines, f"exec {start}", ""])
+
+    # -- where jobs are
+
+    async def states(self, jobs: Sequence[JobSpec], queue: str = "") -> None:
+        """Look at the claims of jobs, at most so often that it costs the far side little."""
+        now = time.monotonic()
+        if now - self._states_at < max(0.1, 20 * self._states_took) and all(
+            job.id in self._states for job in jobs
+        ):
+            return
+        agent = await self.far.agent()
+        folders = [self.far.paths.job(job.id) for job in jobs]
+        reply = await agent.ask("states", folders=folders, queue=queue)
+        self._states = {job.id: state for job, state in zip(jobs, reply.header["states"], strict=True)}
+        self._states_at = time.monotonic()
+        self._states_took = self._states_at - now
+
+    def is_done(self, job: JobSpec) -> bool:
+        """Whether its result is there."""
+        return job.id + ".d" in self.far.records
+
+    # -- results
+
+    async def fetch(self, jobs: Sequence[JobSpec]) -> None:
+        try:
+            await fetch(self.far, jobs)
+        except AgentError as error:
+            raise self.trouble(error) from error
+
+    async def clean(self, jobs: Sequence[JobSpec]) -> None:
+        if not jobs:
+            return
+        agent = await self.far.agent()
+        paths = [self.far.paths.job(job.id) for job in jobs]
+        paths += [f"{self.far.paths.records}/{job.id}{kind}" for job in jobs for kind in (".b", ".x", ".d")]
+        await self._ask(agent, "remove", paths=paths)
+        for job in jobs:
+            self.far.forget(job.id)
+            self._states.pop(job.id, None)
+
+    async def _ask(self, agent: Agent, do: str, /, **more: Any) -> Mapping[str, Any]:
+        try:
+            return (await agent.ask(do, **more)).header
+        except AgentError as error:
+            raise self.trouble(error) from error
+
+    async def close(self) -> None:
+        await self.far.close()

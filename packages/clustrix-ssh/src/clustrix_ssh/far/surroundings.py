@@ -1,0 +1,59 @@
+"""What the batch system tells a job that runs in it."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import NamedTuple
+
+_UNDEFINED = "undefined"
+
+
+class Surroundings(NamedTuple):
+    """Where this job runs; empty and None where there is no batch system."""
+
+    number: str
+    """What the scheduler calls the job."""
+    restarts: int
+    """How often it has been queued again by the scheduler."""
+    ends: float | None
+    """When the scheduler will end it, in seconds since the epoch."""
+    cores: int | None
+    """How many it was given on this machine."""
+
+
+def look(began: float, time_s: float | None) -> Surroundings:
+    """``began``: when it was started; ``time_s``: what was asked for."""
+    environ = os.environ
+    ends = began + time_s if time_s is not None else None
+    if "SLURM_JOB_ID" in environ:
+        number = environ.get("SLURM_ARRAY_JOB_ID", environ["SLURM_JOB_ID"])
+        told = environ.get("SLURM_JOB_END_TIME", "")
+        return Surroundings(
+            number,
+            int(environ.get("SLURM_RESTART_COUNT", "0")),
+            float(told) if told.isdigit() else ends,
+            _cores(environ.get("SLURM_CPUS_ON_NODE", "")),
+        )
+    if "SGE_ROOT" in environ and "JOB_ID" in environ:
+        return Surroundings(
+            environ["JOB_ID"], int(environ.get("RESTARTED", "0")), ends, _cores(environ.get("NSLOTS", ""))
+        )
+    if "PBS_JOBID" in environ:
+        return Surroundings(environ["PBS_JOBID"], 0, ends, _cores(environ.get("NCPUS", "")))
+    return Surroundings("", 0, None, _cores(environ.get("CLUSTRIX_CORES", "")))
+
+
+def index(variable: str) -> int:
+    """This element's place in its array; 0 where it is in none."""
+    text = os.environ.get(variable, "") if variable else ""
+    return int(text) if text.isdigit() and text != _UNDEFINED else 0
+
+
+def time_is_over(ends: float | None) -> bool:
+    """Whether a signal that has come now tells of the end of the time."""
+    return ends is not None and time.time() >= ends - 90
+
+
+def _cores(text: str) -> int | None:
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,192 @@
+"""One host as the dispatcher knows it: its agent, made when it is needed and made again when it is lost; what is known of the host."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from clustrix.backends import HostUnreachable
+from clustrix_ssh import farpaths, kit
+from clustrix_ssh.agent.client import Agent
+from clustrix_ssh.errors import NobodyThere
+from clustrix_ssh.farpaths import FarPaths
+from clustrix_ssh.preamble import NO_PREAMBLE, Preamble
+from clustrix_ssh.transport.connect import connect
+from clustrix_ssh.transport.interface import Connection, Question, Target
+
+log = logging.getLogger("clustrix.ssh")
+
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 60.0
+_HERE = "{}.{}".format(*sys.version_info[:2])
+
+
+class FarHost:
+    """One place's connection.  All methods are for the event loop.
+
+    What is known of jobs by their commit records is kept here, for as long as the agent lives: a new one tells of all that is there.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], changed: Callable[[Sequence[str]], None]) -> None:
+        """``changed``: told which jobs have begun or ended."""
+        self.target = target_of(settings)
+        self.name = self.target.host or "this machine"
+        self.paths: FarPaths
+        self.facts: Mapping[str, Any] = {}
+        self.records: set[str] = set()
+        """Names of commit records that have been seen."""
+        self.small: dict[str, dict[str, bytes]] = {}
+        """Small results that came along with their records, by job."""
+        self._settings = settings
+        self._changed = changed
+        self._agent: Agent | None = None
+        self._connection: Connection | None = None
+        self._connecting = asyncio.Lock()
+        self._not_before = 0.0
+        self._pause_s = _FIRST_PAUSE_SECONDS
+        self._latest: HostUnreachable | None = None
+        self._kits: set[str] = set()
+        self._pythons: dict[Preamble, str] = {}
+
+    async def agent(self) -> Agent:
+        """The agent, ready to be asked.  Raises HostUnreachable; one that was tried a moment ago is not tried again at once."""
+        if self._agent is not None and self._agent.alive():
+            return self._agent
+        async with self._connecting:  # one attempt at a time: hosts shut out who knocks too often
+            if self._agent is not None and self._agent.alive():
+                return self._agent
+            if self._latest is not None and time.monotonic() < self._not_before:
+                raise self._latest
+            try:
+                self._agent = await self._open()
+            except HostUnreachable as error:
+                self._latest = error
+                self._not_before = time.monotonic() + self._pause_s * random.uniform(0.7, 1.3)  # noqa: S311 -- jitter
+                self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_SECONDS)
+                raise
+            self._latest, self._pause_s = None, _FIRST_PAUSE_SECONDS
+            return self._agent
+
+    async def _open(self) -> Agent:
+        loop = asyncio.get_running_loop()
+        if self._connection is not None:
+            self._connection.close()
+        connection = self._connection = await asyncio.to_thread(connect, self.target, _nobody)
+        folder = str(self._settings.get("remote_work_dir") or "~/.clustrix")
+        python = str(self._settings.get("agent_python") or "")
+        agent = await asyncio.to_thread(Agent.open, self.name, connection, folder, loop, self._event, python)
+        self.facts = agent.facts
+        self.paths = farpaths.below(agent.facts["home"], folder)
+        self.records.clear()
+        self.small.clear()
+        await agent.ask("watch", folder=self.paths.records, jobs=self.paths.jobs)
+        return agent
+
+    def _event(self, header: dict[str, Any], payload: bytes) -> None:
+        if header["event"] == "records":
+            at = 0
+            for job, name, size in header["files"]:
+                self.small.setdefault(job, {})[name] = payload[at : at + size]
+                at += size
+            self.records.update(header["names"])
+            self._changed(sorted({name.rpartition(".")[0] for name in header["names"]}))
+        elif header["event"] == "lost":
+            self._changed(())
+        else:
+            log.warning("%s: %s", self.name, header)
+
+    def forget(self, job: str) -> None:
+        """It is cleaned away."""
+        for kind in (".b", ".d", ".x"):
+            self.records.discard(job + kind)
+        self.small.pop(job, None)
+
+    async def kit(self) -> str:
+        """The folder of what runs jobs, sent there if need be.  Raises HostUnreachable, AgentError."""
+        agent = await self.agent()
+        path = self.paths.kit(kit.digest())
+        if path not in self._kits:
+            there = await agent.ask("exists", paths=[f"{path}/{kit.START}"])
+            if not there.header["there"][0]:
+                archive = await asyncio.to_thread(kit.archive)
+                await agent.ask("unpack", archive, path=path)
+            self._kits.add(path)
+        return path
+
+    async def python(self, before: Preamble = NO_PREAMBLE) -> tuple[str, str]:
+        """The interpreter of a job there, which has this one's minor version; or empty, and why there is none.
+
+        Raises HostUnreachable, AgentError.
+        """
+        if before not in self._pythons:
+            agent = await self.agent()
+            if before.python:
+                found, why = await self._asked_python(agent, before)
+            else:
+                found, why = await self._found_python(agent)
+            if why:
+                return "", why
+            self._pythons[before] = found
+        return self._pythons[before], ""
+
+    async def _found_python(self, agent: Agent) -> tuple[str, str]:
+        reply = await agent.ask("pythons", version=list(sys.version_info[:2]))
+        if reply.header["found"]:
+            return str(reply.header["found"][0]), ""
+        others = ", ".join(reply.header["others"]) or "none"
+        return "", (
+            f"{self.name} has no Python {_HERE}, which this is (it has: {others}); bytecode does not travel between "
+            "minor versions. Name one: python_executable=..., or module_loads=... or conda_env_name=... with one"
+        )
+
+    async def _asked_python(self, agent: Agent, before: Preamble) -> tuple[str, str]:
+        ask = "import sys; print(); print(*sys.version_info[:2], sys.executable)"
+        lines = [*before.lines, f"exec {before.python} -c {shlex.quote(ask)}", ""]
+        reply = await agent.ask("exec", "\n".join(lines).encode(), argv=["/bin/bash", "-s"], timeout_s=60)
+        said = reply.header["out"].strip().rpartition("\n")[2].split(None, 2)
+        if reply.header["status"] != 0 or len(said) != 3:
+            tail = (reply.payload.decode("utf-8", "replace").strip() or reply.header["out"].strip())[-500:]
+            return "", f"the job's Python could not be begun on {self.name}: {tail or 'it said nothing'}"
+        if said[:2] != _HERE.split("."):
+            return "", (
+                f"{before.python} on {self.name} is Python {said[0]}.{said[1]}, this is {_HERE}; bytecode does not travel "
+                "between minor versions. Name another, or submit from one of that version"
+            )
+        return said[2], ""
+
+    async def start_command(self, python: str, *arguments: str) -> str:
+        """What a shell runs to start a job.  Raises HostUnreachable, AgentError."""
+        path = await self.kit()
+        return shlex.join([python, f"{path}/{kit.START}", *arguments])
+
+    async def close(self) -> None:
+        """Let go of it; what runs there goes on."""
+        if self._agent is not None:
+            self._agent.close()
+        if self._connection is not None:
+            await asyncio.to_thread(self._connection.close)
+
+
+def target_of(settings: Mapping[str, Any]) -> Target:
+    """Which host the settings of a place mean."""
+    return Target(
+        host=settings.get("cluster_host") or "",
+        port=settings.get("cluster_port"),
+        username=settings.get("username") or "",
+        key_file=settings.get("key_file") or "",
+        ssh_client=settings.get("ssh_client") or "auto",
+        connect_timeout_s=settings.get("ssh_connect_timeout") or 10.0,
+        password_command=settings.get("password_command") or "",
+    )
+
+
+def _nobody(question: Question) -> str:
+    raise NobodyThere(
+        f"{question.host} asks for something that only you can answer ({question.text.strip()}): run clustrix login {question.host}"
+    )

@@ -1,0 +1,56 @@
+"""Where things are on the far side, below the folder that the setting ``remote_work_dir`` names."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import NamedTuple
+
+
+class FarPaths(NamedTuple):
+    """All of them absolute."""
+
+    root: str
+
+    @property
+    def records(self) -> str:
+        """Commit records, see ``clustrix_ssh.far.records``."""
+        return posixpath.join(self.root, "records")
+
+    @property
+    def jobs(self) -> str:
+        return posixpath.join(self.root, "jobs")
+
+    @property
+    def blobs(self) -> str:
+        """Content-addressed, as in the state directory here."""
+        return posixpath.join(self.root, "blobs")
+
+    @property
+    def work(self) -> str:
+        """Where jobs run: files that they leave with a relative name are here, and stay."""
+        return posixpath.join(self.root, "work")
+
+    def kit(self, digest: str) -> str:
+        """What runs jobs, see ``clustrix_ssh.kit``."""
+        return posixpath.join(self.root, "kit", digest)
+
+    def job(self, name: str) -> str:
+        return posixpath.join(self.jobs, name)
+
+    def batch(self, name: str) -> str:
+        """What has become of one submission to a scheduler."""
+        return posixpath.join(self.root, "batches", name)
+
+    def blob(self, digest: str) -> str:
+        return posixpath.join(self.blobs, digest[:2], digest)
+
+    def host(self, name: str) -> str:
+        """What belongs to one machine that runs jobs without a scheduler: home folders may be shared by many."""
+        return posixpath.join(self.root, "hosts", name)
+
+
+def below(home: str, folder: str) -> FarPaths:
+    """``folder``: as the user sets it; ``~`` is the far home."""
+    if folder == "~" or folder.startswith("~/"):
+        folder = posixpath.join(home, folder[2:])
+    return FarPaths(posixpath.normpath(posixpath.join(home, folder)))

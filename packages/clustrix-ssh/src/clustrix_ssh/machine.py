@@ -1,0 +1,164 @@
+"""The backend ``ssh``: a machine without a batch system.  A keeper there runs the jobs, and counts its cores."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clustrix.backends import JobSpec, Phase, Receipt, Status
+from clustrix.runner import claim
+from clustrix_ssh.agent.client import AgentError
+from clustrix_ssh.backend import FarBackend
+from clustrix_ssh.orders import FarJob, Shape
+from clustrix_ssh.sending import files_of, portions
+from clustrix_ssh.verdicts import write_verdict
+
+_IDLE_SECONDS = 60
+"""How long a keeper stays when it has nothing to do."""
+_UNKNOWN = "it is not known there"
+
+
+class Machine(FarBackend):
+    """Jobs on one machine."""
+
+    @property
+    def _folder(self) -> str:
+        return self.far.paths.host(self.far.facts["host"])
+
+    @property
+    def _queue(self) -> str:
+        return posixpath.join(self._folder, "queue")
+
+    async def _submit(self, jobs: Sequence[JobSpec]) -> Sequence[Receipt]:
+        agent = await self.far.agent()
+        await self.far.kit()
+        shapes = [_shape(job, self.far.facts["cores"]) for job in jobs]
+        found = await self.prepared(agent, jobs, shapes, scripts=True)
+        ready = [job for job in found if isinstance(job, FarJob)]
+        for some in portions(ready):
+            ops, payload = files_of(some)
+            links = [[job.folder, posixpath.join(self._queue, job.spec.id)] for job in some]
+            ops += [
+                {"do": "stir"},
+                {"do": "folders", "paths": [self._queue]},
+                {"do": "link", "links": links},
+                {"do": "poke", "path": posixpath.join(self._folder, "poke")},
+            ]
+            reply = await agent.ask("many", payload, ops=ops)
+            if not reply.header["answers"][-1]["heard"]:
+                await self._start_keeper()
+        for job in ready:
+            self._states.pop(job.spec.id, None)
+        return [Receipt() if isinstance(job, FarJob) else job for job in found]
+
+    async def _start_keeper(self) -> None:
+        agent = await self.far.agent()
+        python, refused = await self.far.python()
+        if refused:
+            raise AgentError(self.far.name, refused, "python")
+        kit = await self.far.kit()
+        lock = posixpath.join(self._folder, f"keeper-{posixpath.basename(kit)}.lock")
+        await agent.ask(
+            "spawn",
+            argv=[python, f"{kit}/start.py", "keeper", self._folder, lock, python, str(_IDLE_SECONDS)],
+            lock=lock,
+            log=posixpath.join(self._folder, "log"),
+        )
+
+    async def poll(self, jobs: Sequence[JobSpec]) -> Sequence[Status]:
+        agent = await self.far.agent()
+        open_jobs = [job for job in jobs if not self.is_done(job)]
+        if open_jobs:
+            try:
+                await self.states(open_jobs, self._queue)
+                if any(self._waits_for_nobody(job) for job in open_jobs):
+                    poke = await agent.ask("poke", path=posixpath.join(self._folder, "poke"))
+                    if not poke.header["heard"]:
+                        await self._start_keeper()
+            except AgentError as error:
+                raise self.trouble(error) from error
+        return [await self._status(job) for job in jobs]
+
+    def _waits_for_nobody(self, job: JobSpec) -> bool:
+        state = self._states[job.id]
+        return bool(state["queued"] and not state["claims"] and not state["result"])
+
+    async def _status(self, job: JobSpec) -> Status:
+        if self.is_done(job):
+            return Status(Phase.DONE)
+        state = self._states[job.id]
+        if state["result"]:
+            return Status(Phase.DONE)
+        if any(lives for _, lives, _ in state["claims"]):
+            return Status(Phase.RUNNING)
+        if job.id + ".x" in self.far.records:
+            return await self._ended(job, state)
+        if state["claims"]:
+            away = not all(here for _, _, here in state["claims"])
+            forbidden = state["claims"][0][0].startswith("0|")
+            why = (
+                ""
+                if forbidden
+                else "the machine was started anew"
+                if away
+                else "nobody saw how its process ended"
+            )
+            return Status(Phase.GONE, why)
+        if state["queued"] or job.id + ".b" in self.far.records:
+            return Status(Phase.QUEUED, "" if not state["queued"] else "waits for free cores")
+        return Status(Phase.GONE, _UNKNOWN)
+
+    async def _ended(self, job: JobSpec, state: Mapping[str, Any]) -> Status:
+        """Its processes are gone without a result, and the keeper has seen how."""
+        agent = await self.far.agent()
+        folder = self.far.paths.job(job.id)
+        reply = await agent.ask("texts", paths=[f"{folder}/exit", f"{folder}/log", f"{folder}/err"])
+        told, log, err = reply.header["texts"]
+        if told is None:
+            return Status(Phase.GONE, _UNKNOWN)
+        if state["claims"] and state["claims"][0][0].startswith("0|"):
+            return Status(Phase.GONE)
+        write_verdict(job, json.loads(told)["status"], bool(state["claims"]), (log or "") + (err or ""))
+        return Status(Phase.DONE)
+
+    async def cancel(self, jobs: Sequence[JobSpec]) -> None:
+        if not jobs:
+            return
+        agent = await self.far.agent()
+        folders = [self.far.paths.job(job.id) for job in jobs]
+        ops: list[dict[str, Any]] = [
+            {"do": "folders", "paths": folders},
+            {"do": "write", "files": [[f"{folder}/cancelled", 0, 0o600] for folder in folders]},
+            {"do": "claim", "folders": folders, "claim": claim.encoded(claim.NOBODY).decode()},
+            {"do": "states", "folders": folders},
+        ]
+        try:
+            reply = await agent.ask("many", ops=ops)
+            states = reply.header["answers"][-1]["states"]
+            held = [text for state in states for text, lives, _ in state["claims"] if lives]
+            running = [[int(text.split("|")[0]), text.split("|")[1]] for text in held]
+            await agent.ask(
+                "many",
+                ops=[
+                    {"do": "remove", "paths": [posixpath.join(self._queue, job.id) for job in jobs]},
+                    {"do": "signal", "processes": running, "signal": int(signal.SIGTERM)},
+                    {"do": "stir"},
+                ],
+            )
+        except AgentError as error:
+            raise self.trouble(error) from error
+        for job in jobs:
+            self._states.pop(job.id, None)
+
+    async def clean(self, jobs: Sequence[JobSpec]) -> None:
+        await super().clean(jobs)
+
+
+def _shape(job: JobSpec, cores: int) -> Shape:
+    if job.kind != "map":
+        return Shape(1, 1, None)
+    spec = json.loads(job.spec)
+    return Shape(1, max(1, min(job.items or 1, spec.get("workers") or cores)), None)

@@ -1,0 +1,110 @@
+"""A job as files for the far side."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from clustrix.backends import JobSpec
+from clustrix.backends.values import Content
+from clustrix.bundle.unused import named
+from clustrix.runner import layout, sealing
+from clustrix_ssh.farpaths import FarPaths
+
+_THIS_MACHINES = re.compile(
+    r"PATH|HOME|PWD|OLDPWD|SHELL|USER|LOGNAME|MAIL|HOSTNAME|TMPDIR|TEMP|TMP|TERM|TERM_.*|COLORTERM|DISPLAY|WAYLAND_.*|XAUTHORITY|"
+    r"SSH_.*|XDG_.*|DBUS_.*|LD_.*|DYLD_.*|PYTHON.*|VIRTUAL_ENV.*|CONDA_.*|PYENV_.*|UV_.*|LS_COLORS|SHLVL|_|"
+    r"SLURM_.*|SBATCH_.*|PBS_.*|SGE_.*|JOB_ID|JPY_.*|INVOCATION_ID|JOURNAL_STREAM|CLUSTRIX_.*|PYTEST_.*|HATCH_.*|MAKE.*|COLUMNS|LINES"
+)
+"""Variables that tell of the machine, session or batch job that they are set in: elsewhere they are wrong."""
+
+
+class Shape(NamedTuple):
+    """How a job is laid out at its place."""
+
+    elements: int
+    """Places of work of a map; 1 for a call."""
+    workers: int
+    """At each of them."""
+    walltime_s: float | None
+    """What each element asks for."""
+
+
+class Blob(NamedTuple):
+    """Something large that the job needs."""
+
+    digest: str
+    path: str
+    """On this machine."""
+    size: int
+
+
+class FarJob(NamedTuple):
+    """All that has to be there before it can be begun."""
+
+    spec: JobSpec
+    folder: str
+    files: Mapping[str, bytes]
+    """By name, below the folder."""
+    blobs: Sequence[Blob]
+
+
+def far_job(
+    spec: JobSpec, paths: FarPaths, shape: Shape, python: str, script: str | None, same_machine: bool
+) -> FarJob:
+    """``script``: what runs the job, if that is more than its Python.  Raises OSError, JournalError, sealing.Unsealable."""
+    content = spec.read()
+    place: dict[str, Any] = json.loads(content.place)
+    told = {
+        "job": spec.id,
+        "name": spec.name,
+        "attempt": spec.attempt,
+        "kind": spec.kind,
+        "items": spec.items,
+        "elements": shape.elements,
+        "workers": shape.workers,
+        "cores": spec.cores,
+        "memory_bytes": spec.memory_bytes,
+        "time_s": spec.time_s,
+        "walltime_s": shape.walltime_s,
+        "place": json.dumps(place),
+        "warnings": place.get("warnings"),
+        "cwd": place["cwd"] if same_machine else paths.work,
+        "blobs": paths.blobs,
+        "records": paths.records,
+        "python": python,
+        "script": script is not None,
+    }
+    files = {
+        layout.PAYLOAD: content.payload,
+        layout.ENVIRON: _environ(content, place, same_machine),
+        **({"script": script.encode()} if script is not None else {}),
+        layout.ORDER: json.dumps(told).encode(),  # the last: who finds it finds all
+    }
+    blobs = [_blob(content.blobs, digest) for digest in named(content.payload)]
+    return FarJob(spec, paths.job(spec.id), files, blobs)
+
+
+def _environ(content: Content, place: Mapping[str, Any], same_machine: bool) -> bytes:
+    variables, _ = sealing.opened(content.environ)
+    secret = [name for name, value in content.environ.items() if value.startswith(sealing.MARK)]
+    named_ones = place.get("variables")
+    if not same_machine and named_ones is not None:
+        wanted = {*named_ones, *secret}
+        variables = {name: value for name, value in variables.items() if name in wanted}
+    else:
+        keep = {*secret, *(named_ones or ())}
+        variables = {
+            name: value
+            for name, value in variables.items()
+            if name in keep or not _THIS_MACHINES.fullmatch(name)
+        }
+    return json.dumps({"variables": variables, "secrets": secret}).encode()
+
+
+def _blob(root: str, digest: str) -> Blob:
+    path = os.path.join(root, digest[:2], digest)
+    return Blob(digest, path, os.stat(path).st_size)

@@ -1,0 +1,56 @@
+"""Jobs that ended without a result, as results that tell why."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from clustrix.backends import JobSpec
+from clustrix.runner import layout, watch
+from clustrix.runner.frames import packed
+from clustrix.runner.verdict import FAILED, Verdict, verdict
+from clustrix_ssh.preamble import EX_PREAMBLE
+
+_TAIL_CHARACTERS = 4000
+
+
+def write_verdict(job: JobSpec, status: int, begun: bool, said: str) -> None:
+    """``status``: as ``os.wait`` gives it; ``begun``: whether the job's own processes had begun; ``said``: what was printed."""
+    if begun:
+        write(job, verdict(status, None, folder=job.folder))
+        return
+    code = os.waitstatus_to_exitcode(status)
+    what = "its preamble has failed" if code == EX_PREAMBLE else f"its script ended with status {code}"
+    cause = f"it could not be begun: {what}: {_last_line(said)}"
+    advice = "See module_loads, pre_execution_commands, conda_env_name and python_executable."
+    write(job, error(FAILED, "JobNotStarted", cause, advice, stderr=said))
+
+
+def error(
+    state: str, cls: str, cause: str, advice: str, details: dict[str, Any] | None = None, stderr: str = ""
+) -> Verdict:
+    """``cls``: a name of ``clustrix.errors.JOB_ERRORS``."""
+    record = {
+        "error": cls,
+        "cause": cause,
+        "advice": advice,
+        "details": details or {},
+        "stderr": stderr[-_TAIL_CHARACTERS:],
+    }
+    return Verdict(state, cause, json.dumps(record))
+
+
+def write(job: JobSpec, found: Verdict) -> None:
+    """Into the job's folder here, as if the job itself had said so."""
+    os.makedirs(job.folder, mode=0o700, exist_ok=True)
+    data = packed({"kind": watch.ERROR, "state": found.state, "record": found.record})
+    aside = job.file(".verdict")
+    with open(aside, "wb") as file:
+        file.write(data)
+    os.rename(aside, job.file(layout.RESULT))
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"

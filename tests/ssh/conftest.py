@@ -1,0 +1,50 @@
+"""Hosts for the tests of this package: real ones, of ``tests.testbed``, reached as another user."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.core.conftest import no_settings, same_settings
+from tests.testbed.fixtures import slurm, sshd, user
+from tests.testbed.sshd import Sshd
+from tests.testbed.user import remove_for
+
+__all__ = ["no_settings", "same_settings", "slurm", "sshd", "user"]
+
+
+@pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, sshd: Sshd) -> Path:
+    """A home of the submitter's that knows the host, and nothing else."""
+    path = tmp_path_factory.mktemp("home")
+    (path / ".ssh").mkdir(mode=0o700)
+    shutil.copy(sshd.known_hosts, path / ".ssh" / "known_hosts")
+    (path / ".ssh" / "config").write_text(
+        f"Host *\n  UserKnownHostsFile {path}/.ssh/known_hosts\n  GlobalKnownHostsFile none\n"
+    )
+    monkeypatch.setenv("HOME", str(path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return path
+
+
+@pytest.fixture
+def open_path(sshd: Sshd) -> Iterator[Path]:
+    """A folder that the cluster's user may write to, and this one too."""
+    path = Path(tempfile.mkdtemp(prefix="clx-"))
+    os.chown(path, sshd.user.pw_uid, sshd.user.pw_gid)
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def far_folder(sshd: Sshd) -> Iterator[str]:
+    """Where clustrix keeps its things on the host: this module's own."""
+    name = f".clustrix-{os.urandom(4).hex()}"
+    yield f"~/{name}"
+    remove_for(sshd.user, name)

@@ -1,0 +1,50 @@
+"""The services as pytest fixtures.  Where one cannot be had, its tests are skipped with one line; the project's CI does not allow that."""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Iterator
+
+import pytest
+
+from tests.testbed.packages import why_not
+from tests.testbed.slurm import Slurm
+from tests.testbed.sshd import Sshd
+from tests.testbed.user import cluster_user
+
+
+@pytest.fixture(scope="session")
+def user() -> pwd.struct_passwd:
+    """The user of the cluster."""
+    reason = why_not("sshd")
+    if reason:
+        pytest.skip(reason)
+    return cluster_user()
+
+
+@pytest.fixture(scope="session")
+def sshd(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """A SSH server for that user."""
+    server = Sshd(_open_folder(tmp_path_factory, "sshd"), user)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def slurm(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    """Slurm with accounting."""
+    reason = why_not("slurm", "accounting")
+    if reason:
+        pytest.skip(reason)
+    cluster = Slurm(_open_folder(tmp_path_factory, "slurm"))
+    yield cluster
+    cluster.quiet(user)
+    cluster.stop()
+
+
+def _open_folder(factory: pytest.TempPathFactory, name: str):  # type: ignore[no-untyped-def]
+    """One that other users can look into, as what is above it."""
+    path = factory.mktemp(name)
+    for folder in (path, *path.parents[:2]):
+        folder.chmod(0o755)
+    return path
