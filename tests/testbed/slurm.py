@@ -31,6 +31,7 @@ class Slurm:
         _end_former()
         self._before = CONF.read_bytes() if CONF.exists() else None
         self._own_munge = False
+        self._database: subprocess.Popen[bytes] | None = None
         try:
             self._start()
         except BaseException:
@@ -74,7 +75,7 @@ class Slurm:
             subprocess.run(made, check=True, capture_output=True)
         port = _free_port()
         with open(self.folder / "log" / "mariadb", "wb") as log:
-            subprocess.Popen(
+            self._database = subprocess.Popen(
                 ["mariadbd", "--user=mysql", f"--datadir={base}", f"--socket={sock}", f"--pid-file={base}/pid",
                  "--bind-address=127.0.0.1", f"--port={port}", "--innodb-flush-log-at-trx-commit=0"],
                 stdout=log, stderr=log, start_new_session=True,
@@ -218,6 +219,8 @@ PartitionName=closed Nodes=n1 State=DOWN
         for name in ("slurmd-n1", "slurmd-n2", "slurmctld", "slurmdbd"):
             end(self.folder / f"{name}.pid")
         end(self.folder / "db" / "pid")
+        if self._database is not None:
+            self._database.wait()
         if self._own_munge:
             end(Path("/run/munge/munged.pid"))
         if self._before is None:

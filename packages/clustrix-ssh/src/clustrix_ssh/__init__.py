@@ -2,4 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from clustrix.plugins import hookimpl
+
+if TYPE_CHECKING:
+    from clustrix.plugins.registry import Registry
+
 HOOK_API = 1
+
+
+@hookimpl
+def clustrix_register(registry: Registry) -> None:
+    """Backends and their settings."""
+    from clustrix_ssh.fields import JOB_FIELDS, PLACE_FIELDS
+
+    own = [field for field in JOB_FIELDS if "ssh" in field.shown["cluster_type"]]
+    registry.backend(
+        "ssh", "clustrix_ssh.machine:Machine", title="A machine over SSH", fields=[*PLACE_FIELDS, *own]
+    )
+    rest = [field for field in JOB_FIELDS if field not in own]
+    registry.backend("slurm", "clustrix_ssh.clusters:SlurmCluster", title="Slurm", fields=rest)

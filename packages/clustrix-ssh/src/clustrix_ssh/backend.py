@@ -33,7 +33,7 @@ class FarBackend(Backend):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
-        self.far = FarHost(host.settings, host.changed)
+        self.far = FarHost(host.settings, host.folder, host.changed)
         self._states: dict[str, Mapping[str, Any]] = {}
         self._states_at = 0.0
         self._states_took = 0.0

@@ -9,12 +9,15 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from clustrix.backends import HostUnreachable
+from clustrix.config import secrets, store
+from clustrix.errors import SecretUnavailable
 from clustrix_ssh import farpaths, kit
 from clustrix_ssh.agent.client import Agent
-from clustrix_ssh.errors import NobodyThere
+from clustrix_ssh.errors import NeedsPerson, NobodyThere
 from clustrix_ssh.farpaths import FarPaths
 from clustrix_ssh.preamble import NO_PREAMBLE, Preamble
 from clustrix_ssh.transport.connect import connect
@@ -24,6 +27,8 @@ log = logging.getLogger("clustrix.ssh")
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
+_PERSON_SECONDS = 600.0
+"""Between attempts where somebody has to do something first."""
 _HERE = "{}.{}".format(*sys.version_info[:2])
 
 
@@ -33,8 +38,11 @@ class FarHost:
     What is known of jobs by their commit records is kept here, for as long as the agent lives: a new one tells of all that is there.
     """
 
-    def __init__(self, settings: Mapping[str, Any], changed: Callable[[Sequence[str]], None]) -> None:
-        """``changed``: told which jobs have begun or ended."""
+    def __init__(
+        self, settings: Mapping[str, Any], folder: Path, changed: Callable[[Sequence[str]], None]
+    ) -> None:
+        """``folder``: on this machine, for what is to be remembered; ``changed``: told which jobs have begun or ended."""
+        self._folder = folder
         self.target = target_of(settings)
         self.name = self.target.host or "this machine"
         self.paths: FarPaths
@@ -51,6 +59,7 @@ class FarHost:
         self._not_before = 0.0
         self._pause_s = _FIRST_PAUSE_SECONDS
         self._latest: HostUnreachable | None = None
+        self._stamped: tuple[float, ...] = ()
         self._kits: set[str] = set()
         self._pythons: dict[Preamble, str] = {}
 
@@ -61,7 +70,11 @@ class FarHost:
         async with self._connecting:  # one attempt at a time: hosts shut out who knocks too often
             if self._agent is not None and self._agent.alive():
                 return self._agent
-            if self._latest is not None and time.monotonic() < self._not_before:
+            if (
+                self._latest is not None
+                and time.monotonic() < self._not_before
+                and self._stamp() == self._stamped
+            ):
                 raise self._latest
             try:
                 self._agent = await self._open()
@@ -69,9 +82,21 @@ class FarHost:
                 self._latest = error
                 self._not_before = time.monotonic() + self._pause_s * random.uniform(0.7, 1.3)  # noqa: S311 -- jitter
                 self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_SECONDS)
+                if isinstance(
+                    error, (NeedsPerson, NobodyThere)
+                ):  # a host shuts out who fails again and again
+                    self._not_before = time.monotonic() + _PERSON_SECONDS
+                self._stamped = self._stamp()
                 raise
             self._latest, self._pause_s = None, _FIRST_PAUSE_SECONDS
             return self._agent
+
+    def _stamp(self) -> tuple[float, ...]:
+        """Changes when the user has changed something that may help."""
+        folder = Path.home() / ".ssh"
+        paths = [folder / "config", folder / "known_hosts", self._folder / "login"]
+        paths += [Path(self.target.key_file).expanduser()] if self.target.key_file else []
+        return tuple(path.stat().st_mtime if path.exists() else 0.0 for path in paths)
 
     async def _open(self) -> Agent:
         loop = asyncio.get_running_loop()
@@ -182,11 +207,16 @@ def target_of(settings: Mapping[str, Any]) -> Target:
         key_file=settings.get("key_file") or "",
         ssh_client=settings.get("ssh_client") or "auto",
         connect_timeout_s=settings.get("ssh_connect_timeout") or 10.0,
-        password_command=settings.get("password_command") or "",
     )
 
 
 def _nobody(question: Question) -> str:
+    """What is kept for this may be told; nobody else can be asked here."""
+    if question.kind == "password":
+        try:
+            return secrets.reveal(store.process, "password")
+        except SecretUnavailable as error:
+            raise NobodyThere(f"{question.host} wants a password: {error}") from error
     raise NobodyThere(
         f"{question.host} asks for something that only you can answer ({question.text.strip()}): run clustrix login {question.host}"
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 
 class Need(NamedTuple):
@@ -52,6 +52,10 @@ class Answer(NamedTuple):
 
 class Unavailable(Exception):
     """The scheduler cannot be asked at the moment; the text is its own.  Nothing is known, and nothing may be concluded."""
+
+
+class Full(Unavailable):
+    """The site allows no more jobs of this user at the moment; later it will."""
 
 
 class Refused(Exception):
@@ -141,20 +145,20 @@ class Queue(NamedTuple):
 class Scheduler:
     """One batch system.  Methods in the order of their use."""
 
-    name: str = ""
+    name: ClassVar[str] = ""
     """As in ``cluster_type``."""
-    title: str = ""
-    first_index: int = 0
+    title: ClassVar[str] = ""
+    first_index: ClassVar[int] = 0
     """The index of an array's first element."""
-    index_variable: str = ""
+    index_variable: ClassVar[str] = ""
     """The environment variable with an element's index."""
-    number_variable: str = ""
+    number_variable: ClassVar[str] = ""
     """The environment variable with the job's number."""
-    restart_variable: str = ""
+    restart_variable: ClassVar[str] = ""
     """The environment variable that counts restarts of the same job; empty if there is none."""
-    cleared_variables: tuple[str, ...] = ()
+    cleared_variables: ClassVar[tuple[str, ...]] = ()
     """Prefixes of environment variables that a submission must not inherit from a job that it is made in."""
-    kept_variables: tuple[str, ...] = ()
+    kept_variables: ClassVar[tuple[str, ...]] = ()
     """Those it keeps all the same."""
 
     def version(self) -> Command:
@@ -172,8 +176,8 @@ class Scheduler:
         """
         raise NotImplementedError
 
-    def submit(self, need: Need, script: str) -> Command:
-        """Submits the script, which goes through standard input."""
+    def submit_command(self) -> tuple[str, ...]:
+        """Submits the script that comes through standard input; all that it asks for is in the script's directives."""
         raise NotImplementedError
 
     def read_submitted(self, answer: Answer) -> str:

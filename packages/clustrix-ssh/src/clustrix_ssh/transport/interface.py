@@ -46,7 +46,7 @@ class Question(NamedTuple):
 
     host: str
     kind: str
-    """ "password", "passphrase" or "code"."""
+    """ "password", "passphrase" or "code": what the host asks beyond these."""
     text: str
     """As the host or the key asks it."""
     echo: bool = False
@@ -68,4 +68,3 @@ class Target(NamedTuple):
     ssh_client: str = "auto"
     """ "paramiko", "openssh", or "auto": paramiko unless the user's set-up needs the system's ssh."""
     connect_timeout_s: float = 10.0
-    password_command: str = ""

@@ -6,30 +6,25 @@ The order is OpenSSH's: public keys (the agent's first), then what has to be typ
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 
 import paramiko
 
-from clustrix.errors import HostUnreachable
-from clustrix_ssh.errors import LoginRefused, NobodyThere
-from clustrix_ssh.transport.interface import Ask, Question, Target
+from clustrix_ssh.errors import LoginRefused
+from clustrix_ssh.transport.interface import Ask, Question
 from clustrix_ssh.transport.sshconfig import HostConfig
 
 _MOST_KEYS = 6
 """A server cuts the connection after so many."""
-_COMMAND_SECONDS = 60.0
+_MOST_TRIES = 3
 
 
 class Login:
     """One login on one transport."""
 
-    def __init__(self, target: Target, config: HostConfig, ask: Ask) -> None:
-        self._target = target
+    def __init__(self, config: HostConfig, ask: Ask) -> None:
         self._config = config
         self._ask = ask
-        self.asked = False
-        """Whether a password or a further factor was needed: then it must not be made again unattended."""
         self._said: list[str] = []
         """Why keys could not be used."""
 
@@ -87,7 +82,7 @@ class Login:
 
     def _load(self, path: str) -> paramiko.PKey | None:
         passphrase: str | None = None
-        for _ in range(3):
+        for _ in range(_MOST_TRIES):
             try:
                 return paramiko.PKey.from_path(path, passphrase.encode() if passphrase else None)
             except (paramiko.PasswordRequiredException, TypeError):
@@ -108,67 +103,36 @@ class Login:
         return None
 
     def _password(self, transport: paramiko.Transport, user: str) -> bool:
-        given = self._command_password()
-        for _ in range(1 if given is not None else 3):
-            text = f"{user}@{self._config.hostname}'s password: "
-            password = (
-                given if given is not None else self._ask(Question(self._config.alias, "password", text))
-            )
-            self.asked = self.asked or given is None
+        text = f"{user}@{self._config.hostname}'s password: "
+        for _ in range(_MOST_TRIES):
+            password = self._ask(Question(self._config.alias, "password", text))
             try:
                 if not transport.auth_password(user, password, fallback=False):
                     return True
+            except paramiko.BadAuthenticationType:
+                return False
             except paramiko.AuthenticationException:
-                continue
+                text = f"That was wrong. {user}@{self._config.hostname}'s password: "
         self._said.append("the password was wrong")
         return False
 
-    def _command_password(self) -> str | None:
-        command = self._target.password_command
-        if not command:
-            return None
-        try:
-            done = subprocess.run(
-                ["/bin/sh", "-c", command],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=_COMMAND_SECONDS,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise HostUnreachable(
-                f"password_command has not answered within {_COMMAND_SECONDS:g} s"
-            ) from error
-        if done.returncode != 0:
-            said = done.stderr.strip().splitlines() or ["it said nothing"]
-            raise HostUnreachable(f"password_command has failed with status {done.returncode}: {said[-1]}")
-        return done.stdout.rstrip("\n")
-
     def _interactive(self, transport: paramiko.Transport, user: str) -> bool:
-        given = self._command_password()
-
         def answer(title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
-            found = []
-            for prompt, echo in prompts:
-                if given is not None and "password" in prompt.lower():
-                    found.append(given)
-                    continue
-                self.asked = True
-                text = "\n".join(part for part in (title, instructions, prompt) if part)
-                found.append(self._ask(Question(self._config.alias, "code", text, echo)))
-            return found
+            return [self._answer([title, instructions, prompt], echo) for prompt, echo in prompts]
 
-        for _ in range(3):
+        for _ in range(_MOST_TRIES):
             try:
                 return not transport.auth_interactive(user, answer)
-            except NobodyThere:
-                raise
             except paramiko.BadAuthenticationType:
                 return False
             except paramiko.AuthenticationException:
                 continue
         self._said.append("the answers were wrong")
         return False
+
+    def _answer(self, texts: list[str], echo: bool) -> str:
+        kind = "password" if "password" in texts[-1].lower() and not echo else "code"
+        return self._ask(Question(self._config.alias, kind, "\n".join(text for text in texts if text), echo))
 
     def _why(self, allowed: set[str], tried: int) -> str:
         keys = f"none of the {tried} keys was taken" if tried else "there is no key to offer"

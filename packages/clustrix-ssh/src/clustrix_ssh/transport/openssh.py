@@ -28,7 +28,6 @@ class OpenSsh:
         self._target = target
         self._config = config
         self._streams: list[SshStream] = []
-        self.asked = False
 
     def start(self, command: str) -> SshStream:
         """Raises HostUnreachable."""

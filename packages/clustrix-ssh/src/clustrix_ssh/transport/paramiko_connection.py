@@ -68,13 +68,12 @@ def _open(
             hostkeys.verify(config, transport.get_remote_server_key(), known)
             # A person may take as long as they like to answer; the server has its own idea of that.
             transport.auth_timeout = 300
-            login = Login(target, config, ask)
-            login.run(transport)
+            Login(config, ask).run(transport)
         except BaseException:
             transport.close()
             raise
         transport.set_keepalive(_KEEPALIVE_SECONDS)
-        return ParamikoConnection(transport, config, timeout_s, login.asked, list(below))
+        return ParamikoConnection(transport, config, timeout_s, list(below))
 
 
 def host_keys(target: Target) -> list[paramiko.PKey]:
@@ -129,14 +128,12 @@ class ParamikoConnection:
         transport: Any,
         config: HostConfig,
         timeout_s: float,
-        asked: bool,
         below: list[ParamikoConnection],
     ) -> None:
         self._transport = transport
         self._config = config
         self._timeout_s = timeout_s
         self._below = below
-        self.asked: bool = asked or any(connection.asked for connection in below)
 
     def start(self, command: str) -> ParamikoStream:
         """Raises HostUnreachable."""

@@ -23,6 +23,14 @@ from clustrix_ssh.agent.parts.wire import PROTOCOL, SMALL_BYTES, Problem, Wire
 THREADS = 8
 
 
+SLOW = ("exec", "once", "get", "pythons", "finish")
+
+
+def slow(header):
+    """Whether a request may take long: then it has a thread of its own, and the next may be answered before it."""
+    return header["do"] in SLOW or any(one["do"] in SLOW for one in header.get("ops", ()))
+
+
 class Agent:
     def __init__(self):
         self.wire = Wire()
@@ -42,7 +50,7 @@ class Agent:
             if frame is None:
                 return
             header, payload = frame
-            if header["do"] in ("exec", "once", "get", "pythons", "finish"):
+            if slow(header):
                 self.slots.acquire()
                 thread = threading.Thread(target=self._answer_and_free, args=(header, payload))
                 thread.daemon = True

@@ -1,0 +1,244 @@
+"""Jobs on a cluster with a batch system: submitted in arrays, seen by their commit records, asked for in one question for all."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from clustrix.backends import Host, JobSpec, Phase, Receipt, Status
+from clustrix.runner import claim
+from clustrix_ssh.agent.client import AgentError
+from clustrix_ssh.backend import FarBackend
+from clustrix_ssh.lost import Left, decide
+from clustrix_ssh.orders import FarJob, Shape
+from clustrix_ssh.preamble import preamble
+from clustrix_ssh.queue import QueueView
+from clustrix_ssh.schedulers.interface import Need, Refused, Scheduler, State
+from clustrix_ssh.submitting import BATCH, JOBS, Submitter, run
+from clustrix_ssh.submitting import Batch as Submission
+from clustrix_ssh.verdicts import write
+
+_MOST_IN_AN_ARRAY = 1000
+_WORKERS = 16
+"""Of a map that does not say how many items may run at once."""
+_WORKERS_AN_ELEMENT = 4
+_LONGEST_ELEMENT_SECONDS = 2 * 3600.0
+
+
+class Batch(FarBackend):
+    """A cluster."""
+
+    scheduler: ClassVar[Scheduler]
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._submitter = Submitter(self.far, self.scheduler)
+        self._queue = QueueView(self.far, self.scheduler)
+        self._left: dict[str, Left] = {}
+        """Jobs that are in no queue any more, and have no result that can be seen."""
+        self._again: set[str] = set()
+        """Jobs that were never begun, and whose submission is over."""
+        self._cancelled: set[str] = set()
+
+    # -- submission
+
+    async def _submit(self, jobs: Sequence[JobSpec]) -> Sequence[Receipt]:
+        agent = await self.far.agent()
+        await self.far.kit()
+        stale = [job for job in jobs if job.id in self._again]
+        if stale:
+            folders = [self.far.paths.job(job.id) for job in stale]
+            await agent.ask("remove", paths=[posixpath.join(folder, BATCH) for folder in folders])
+            self._again -= {job.id for job in stale}
+        shapes = {job.id: _shape(job) for job in jobs}
+        found = await self.prepared(agent, jobs, [shapes[job.id] for job in jobs], scripts=False)
+        receipts = {job.id: one for job, one in zip(jobs, found, strict=True) if isinstance(one, Receipt)}
+        groups: dict[str, list[FarJob]] = {}
+        for one in found:
+            if isinstance(one, FarJob):
+                groups.setdefault(_alike(one.spec), []).append(one)
+        for group in groups.values():
+            for start in range(0, len(group), _MOST_IN_AN_ARRAY):
+                some = group[start : start + _MOST_IN_AN_ARRAY]
+                receipts |= await self._submit_alike(some, shapes[some[0].spec.id])
+        for job in jobs:
+            self._left.pop(job.id, None)
+        self._queue.expect([receipt.handle for receipt in receipts.values()])
+        return [receipts[job.id] for job in jobs]
+
+    async def _submit_alike(self, jobs: Sequence[FarJob], shape: Shape) -> dict[str, Receipt]:
+        first = jobs[0].spec
+        python, _ = await self.far.python(preamble(first.settings))
+        kit = await self.far.kit()
+
+        def render(name: str, some: Sequence[FarJob]) -> str:
+            return self._script(name, some, shape, [python, f"{kit}/start.py"])
+
+        submission = Submission(Submission.fresh_name(first.name, first.id), jobs, render)
+        try:
+            handles = await self._submitter.submit(submission)
+        except Refused as error:
+            return {job.spec.id: Receipt(refused=str(error)) for job in jobs}
+        return {job: Receipt(handle) for job, handle in handles.items()}
+
+    def _script(self, name: str, jobs: Sequence[FarJob], shape: Shape, start: Sequence[str]) -> str:
+        spec, system = jobs[0].spec, self.scheduler
+        folder = self.far.paths.batch(name)
+        index = [system.index_variable or "-", str(system.first_index)]
+        if spec.kind == "map":
+            arguments = ["element", jobs[0].folder, *index, "0"]
+        elif len(jobs) == 1:
+            arguments = ["job", jobs[0].folder]
+        else:
+            arguments = ["array", posixpath.join(folder, JOBS), *index]
+        memory = spec.memory_bytes
+        need = Need(
+            name=name,
+            cores=spec.cores * shape.workers,
+            memory_bytes=memory * shape.workers if memory is not None else None,
+            time_s=shape.walltime_s,
+            elements=shape.elements if spec.kind == "map" else len(jobs),
+            at_once=None,
+            output=posixpath.join(folder, "log"),
+            settings=spec.settings,
+        )
+        lines = [*preamble(spec.settings).lines, "exec " + shlex.join([*start, *arguments])]
+        return system.script(need, lines)
+
+    # -- where jobs are
+
+    async def poll(self, jobs: Sequence[JobSpec]) -> Sequence[Status]:
+        if not jobs:
+            return []
+        open_jobs = [job for job in jobs if not self.is_done(job)]
+        try:
+            if open_jobs:
+                await self._queue.look({_number(job.handle) for job in open_jobs if job.handle})
+            gone = [job for job in open_jobs if self._has_left(job)]
+            if gone:
+                await self._look_after(gone)
+        except AgentError as error:
+            raise self.trouble(error) from error
+        return [self._status(job) for job in jobs]
+
+    def _has_left(self, job: JobSpec) -> bool:
+        if not job.handle:
+            return True
+        return self._queue.answered(job.handle) and not self._queue.seen(job.handle)
+
+    def _status(self, job: JobSpec) -> Status:
+        if self.is_done(job):
+            return Status(Phase.DONE)
+        left = self._left.get(job.id)
+        if left is not None and left.status is not None:
+            return left.status
+        rows = self._queue.seen(job.handle)
+        began = self._queue.records_at > self._queue.asked_at and job.id + ".b" in self.far.records
+        if any(row.state is State.RUNNING for row in rows) or (rows and began):
+            return Status(Phase.RUNNING, self._queue.trouble)
+        if rows:
+            return Status(Phase.QUEUED, self._queue.words(rows[0]))
+        if job.id + ".b" in self.far.records:
+            return Status(Phase.RUNNING, self._queue.trouble)
+        return Status(Phase.QUEUED, self._queue.trouble)
+
+    async def _look_after(self, jobs: Sequence[JobSpec]) -> None:
+        """What is in no queue has ended, or was never there; what is known of that decides, and some patience."""
+        await self.states(jobs)
+        ends = await self._queue.past({_number(job.handle) for job in jobs if job.handle})
+        agent = await self.far.agent()
+        for job in jobs:
+            state = self._states[job.id]
+            left = self._left.setdefault(job.id, Left(time.monotonic()))
+            forbidden = bool(state["claims"]) and state["claims"][0][0].startswith("0|")
+            if state["result"]:
+                left.status = Status(Phase.DONE)
+            elif not state["there"] and not state["claims"]:
+                left.status = Status(Phase.GONE, "it is not known there")
+            elif forbidden or job.id in self._cancelled:
+                left.status = Status(Phase.GONE)
+            else:
+                end = ends.get(job.handle) or next(
+                    (one for handle, one in ends.items() if _number(handle) == job.handle and one), None
+                )
+                known = job.handle in ends or any(_number(handle) == job.handle for handle in ends)
+                reply = await agent.ask("texts", paths=[self._log(job), f"{self.far.paths.job(job.id)}/err"])
+                said = "".join(text or "" for text in reply.header["texts"])
+                found = decide(job, left, end, known, bool(state["claims"]), said, self.scheduler.title)
+                if found.verdict is not None:
+                    write(job, found.verdict)
+                    found = found._replace(status=Status(Phase.DONE))
+                if found.status is not None and found.status.phase is Phase.GONE:
+                    self._again.add(job.id)
+                left.status = found.status
+
+    def _log(self, job: JobSpec) -> str:
+        return posixpath.join(self.far.paths.job(job.id), "log")
+
+    # -- the end
+
+    async def cancel(self, jobs: Sequence[JobSpec]) -> None:
+        if not jobs:
+            return
+        agent = await self.far.agent()
+        folders = [self.far.paths.job(job.id) for job in jobs]
+        try:
+            await agent.ask(
+                "many",
+                ops=[
+                    {"do": "folders", "paths": folders},
+                    {"do": "write", "files": [[f"{folder}/cancelled", 0, 0o600] for folder in folders]},
+                    {"do": "claim", "folders": folders, "claim": claim.encoded(claim.NOBODY).decode()},
+                ],
+            )
+            for command in self.scheduler.cancel([job.handle for job in jobs if job.handle]):
+                self.scheduler.check_cancelled(await run(agent, command))
+        except AgentError as error:
+            raise self.trouble(error) from error
+        self._cancelled.update(job.id for job in jobs)
+        self._queue.hurry()
+
+    async def clean(self, jobs: Sequence[JobSpec]) -> None:
+        maps = [job.handle for job in jobs if job.kind == "map" and job.handle]
+        if maps:  # some of its elements may not have begun
+            agent = await self.far.agent()
+            for command in self.scheduler.cancel(maps):
+                await run(agent, command)
+        await super().clean(jobs)
+        for job in jobs:
+            self._left.pop(job.id, None)
+            self._cancelled.discard(job.id)
+            self._again.discard(job.id)
+
+
+def _shape(job: JobSpec) -> Shape:
+    if job.kind != "map":
+        return Shape(1, 1, job.time_s)
+    spec: Mapping[str, Any] = json.loads(job.spec)
+    wanted = max(1, min(job.items, spec.get("workers") or _WORKERS))
+    elements = -(-wanted // _WORKERS_AN_ELEMENT)
+    workers = -(-wanted // elements)
+    return Shape(elements, workers, _walltime(job, elements * workers))
+
+
+def _walltime(job: JobSpec, workers: int) -> float | None:
+    """Of one element: for its share of the items, but no more than some hours for the sake of short ones."""
+    if job.time_s is None:
+        return None
+    share = job.time_s * -(-job.items // workers)
+    return max(job.time_s, min(share, _LONGEST_ELEMENT_SECONDS))
+
+
+def _alike(job: JobSpec) -> str:
+    """Jobs with equal texts can be elements of one array."""
+    if job.kind == "map":
+        return job.id
+    return json.dumps([job.cores, job.memory_bytes, job.time_s, dict(job.settings)], sort_keys=True)
+
+
+def _number(handle: str) -> str:
+    return handle.partition("_")[0]

@@ -1,0 +1,108 @@
+"""What has become of a job that is in no queue and has no result: what the evidence says, and how long to wait for what is late.
+
+To be gone from the queue is no outcome.  On network file systems a result may be seen minutes after it was written; but who was ended
+by the scheduler has written none, so that is waited for only a little.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+from clustrix.backends import JobSpec, Phase, Status
+from clustrix.runner.amounts import format_bytes
+from clustrix.runner.verdict import CANCELLED, FAILED, LOST, TIMED_OUT, Verdict
+from clustrix_ssh.preamble import EX_PREAMBLE
+from clustrix_ssh.schedulers.interface import Cause, End
+from clustrix_ssh.verdicts import error
+
+LATE_SECONDS = 120.0
+ENDED_SECONDS = 5.0
+_WAITS = "it has left the queue; its result is awaited"
+
+
+class Left:
+    """A job that has left the queue."""
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        """Monotonic time."""
+        self.status: Status | None = None
+
+
+class Decision(NamedTuple):
+    """What to say of a job."""
+
+    status: Status | None = None
+    verdict: Verdict | None = None
+
+
+def decide(
+    job: JobSpec, left: Left, end: End | None, known: bool, begun: bool, said: str, system: str
+) -> Decision:
+    """``known``: whether the scheduler remembers the job; ``begun``: whether its claim is there; ``said``: the end of what it has printed."""
+    waited = time.monotonic() - left.since
+    if end is not None and _is_told(end, job):
+        if waited < ENDED_SECONDS:
+            return Decision(Status(Phase.RUNNING, f"{_WAITS} ({end.evidence})"))
+        return Decision(verdict=_of_end(job, end, begun, said))
+    if not begun and end is not None and end.exit_status:
+        code = end.exit_status
+        what = "its preamble has failed" if code == EX_PREAMBLE else f"its script ended with status {code}"
+        lines = [line for line in said.strip().splitlines() if line.strip()]
+        cause = f"it could not be begun: {what}: {lines[-1] if lines else end.evidence}"
+        advice = "See module_loads, pre_execution_commands, conda_env_name and python_executable."
+        return Decision(verdict=error(FAILED, "JobNotStarted", cause, advice, stderr=said))
+    if waited < LATE_SECONDS:
+        evidence = f" ({end.evidence})" if end is not None else ""
+        return Decision(Status(Phase.RUNNING if begun else Phase.QUEUED, _WAITS + evidence))
+    evidence = end.evidence if end is not None else f"{system} does not remember it"
+    if begun:
+        cause = f"it was begun, it has left the queue, and no result could be seen for {LATE_SECONDS:g} s: {evidence}"
+        advice = "What it did until then is not known; submit it again if it may run twice."
+        return Decision(verdict=error(LOST, "JobLost", cause, advice, stderr=said))
+    return Decision(Status(Phase.GONE, evidence))
+
+
+def _is_told(end: End, job: JobSpec) -> bool:
+    """Whether the scheduler's word is the whole story."""
+    if end.cause in (Cause.MEMORY, Cause.TIME, Cause.CANCELLED, Cause.NODE, Cause.PREEMPTED, Cause.REFUSED):
+        return True
+    return end.cause is Cause.EXITED and end.signal == 9
+
+
+def _of_end(job: JobSpec, end: End, begun: bool, said: str) -> Verdict:
+    memory = job.memory_bytes
+    over = memory is not None and end.peak_bytes is not None and end.peak_bytes >= 0.95 * memory
+    if end.cause is Cause.MEMORY or (end.cause is Cause.EXITED and over):
+        asked = f"it asked for {format_bytes(memory)}, " if memory is not None else ""
+        peak = f"{format_bytes(end.peak_bytes)} were seen, " if end.peak_bytes else ""
+        details: dict[str, Any] = {"limit_bytes": memory, "peak_bytes": end.peak_bytes}
+        cause = f"out of memory: {asked}{peak}says {end.evidence}"
+        return error(
+            FAILED, "MemoryLimitExceeded", cause, "Ask for more: @cluster(memory=...).", details, said
+        )
+    if end.cause is Cause.TIME:
+        cause = f"it was ended at its time limit, says {end.evidence}"
+        details = {"limit_s": job.time_s}
+        return error(TIMED_OUT, "TimeLimitExceeded", cause, "Allow more: @cluster(time=...).", details, said)
+    if end.cause is Cause.CANCELLED:
+        who = f" by user {end.who}" if end.who else ""
+        cause = f"it was cancelled on the cluster{who}, not by clustrix: {end.evidence}"
+        return error(CANCELLED, "JobCancelled", cause, "Ask who did that, or submit it again.", {}, said)
+    if end.cause is Cause.NODE:
+        cause = f"its node {end.node or 'there'} has failed: {end.evidence}"
+        advice = 'Submit it again, or allow that: @cluster(retries=..., retry_on="JobLost").'
+        return error(LOST, "JobLost", cause, advice, {}, said)
+    if end.cause is Cause.PREEMPTED:
+        cause = f"it had to make room for other jobs, and was not queued again: {end.evidence}"
+        return error(LOST, "JobLost", cause, "Submit it again.", {}, said)
+    if end.cause is Cause.REFUSED:
+        cause = f"the cluster could not start it: {end.evidence}"
+        return error(FAILED, "JobNotStarted", cause, "Ask the administrators of the cluster.", {}, said)
+    number = end.signal or 9
+    cause = f"its processes were killed (signal {number}) without a word to clustrix: {end.evidence}"
+    advice = "Too much memory is the usual cause: ask for more (memory=...), or look at what the cluster's administrators say."
+    return error(
+        FAILED, "JobKilled", cause, advice, {"signal": number, "peak_bytes": end.peak_bytes or 0}, said
+    )

@@ -1,0 +1,57 @@
+"""Values on their way into a job script's directives: passed on exactly, or refused; none is ever read by a shell."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from clustrix_ssh.schedulers.interface import Refused
+
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./*&|()\[\]^~-]+")
+_LONGEST_CHARACTERS = 1000
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,60}")
+
+
+def value(field: str, given: Any) -> str:
+    """As it stands in a directive; in double quotes if it has spaces.  Raises Refused with the field's name and the reason."""
+    text = str(given)
+    if not text:
+        raise Refused(f"{field} is empty: leave it out, or name something")
+    if len(text) > _LONGEST_CHARACTERS:
+        raise Refused(f"{field} has {len(text)} characters; at most {_LONGEST_CHARACTERS} can be passed on")
+    for character in text:
+        if not character.isprintable():
+            raise Refused(
+                f"{field} has a character that no directive can hold: {character!r} in {text[:60]!r}"
+            )
+        if character in "\"'\\`$#!;<>":
+            raise Refused(
+                f"{field} has {character}, which the scheduler would read as something else: {text[:60]!r}"
+            )
+    return text if _PLAIN.fullmatch(text) else f'"{text}"'
+
+
+def options(field: str, given: Mapping[str, Any]) -> dict[str, str | None]:
+    """Options of the scheduler's own, by name; None: without a value.  Raises Refused."""
+    found: dict[str, str | None] = {}
+    for name, one in given.items():
+        bare = str(name).lstrip("-")
+        if not _NAME.fullmatch(bare):
+            raise Refused(f"{field}: {name!r} is no option's name")
+        if one is False or one is None:
+            continue
+        found[bare] = None if one is True else value(f"{field}[{name!r}]", one)
+    return found
+
+
+def hours(seconds: float) -> str:
+    """``H:MM:SS``, rounded up to full seconds."""
+    whole = math.ceil(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def safe_name(text: str, length: int = 24) -> str:
+    """What of a function's name a scheduler can show."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:length].strip("-") or "job"

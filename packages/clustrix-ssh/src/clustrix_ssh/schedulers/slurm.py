@@ -1,0 +1,173 @@
+"""Slurm: what to run.  Formats are those that 20.02 and later share; what comes back is read in ``slurm_answers``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+from clustrix_ssh.schedulers import directives, slurm_answers
+from clustrix_ssh.schedulers.interface import (
+    Answer,
+    Command,
+    End,
+    Limits,
+    Need,
+    Queue,
+    Scheduler,
+    Seen,
+    Unavailable,
+)
+
+_AT_A_TIME = 200
+"""Handles of one command line."""
+
+
+class Slurm(Scheduler):
+    """sbatch, squeue, sacct, scontrol, scancel, sinfo."""
+
+    name: ClassVar[str] = "slurm"
+    title: ClassVar[str] = "Slurm"
+    first_index: ClassVar[int] = 0
+    index_variable: ClassVar[str] = "SLURM_ARRAY_TASK_ID"
+    number_variable: ClassVar[str] = "SLURM_JOB_ID"
+    restart_variable: ClassVar[str] = "SLURM_RESTART_COUNT"
+    cleared_variables: ClassVar[tuple[str, ...]] = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_")
+    kept_variables: ClassVar[tuple[str, ...]] = ("SLURM_CONF",)
+
+    def version(self) -> Command:
+        return Command(("sbatch", "--version"))
+
+    def read_version(self, answer: Answer) -> str:
+        if answer.status != 0:
+            raise Unavailable(f"there is no Slurm there (sbatch: {slurm_answers.said(answer)})")
+        return answer.stdout.strip()
+
+    def script(self, need: Need, lines: Sequence[str]) -> str:
+        found = [
+            f"#SBATCH --{name}" + ("" if one is None else f"={one}")
+            for name, one in _directives(need).items()
+        ]
+        return "\n".join(["#!/bin/bash", *found, *lines, ""])
+
+    def submit_command(self) -> tuple[str, ...]:
+        return ("sbatch", "--parsable")
+
+    def read_submitted(self, answer: Answer) -> str:
+        return slurm_answers.number(answer)
+
+    def find(self, user: str, names: Sequence[str]) -> Command:
+        return Command(
+            (
+                "squeue",
+                "--noheader",
+                "--states=all",
+                f"--user={user}",
+                f"--name={','.join(names)}",
+                "--format=%F|%j",
+            )
+        )
+
+    def read_found(self, answer: Answer, names: Sequence[str]) -> dict[str, str]:
+        return slurm_answers.found(answer, names)
+
+    def look(self, user: str, numbers: Sequence[str]) -> Command:
+        # Ranges of waiting elements are cut off at 64 characters without that variable.
+        return Command(
+            ("env", "SLURM_BITSTR_LEN=0", "squeue", "--noheader", f"--user={user}", "--format=%i|%T|%S|%N|%r")
+        )
+
+    def read_look(self, answer: Answer) -> dict[str, Seen]:
+        return slurm_answers.queue(answer)
+
+    def past(self, numbers: Sequence[str]) -> Sequence[Command]:
+        listed = ",".join(numbers)
+        fields = "JobID,State,ExitCode,MaxRSS,NodeList,Reason"
+        accounting = Command(("sacct", "--noheader", "--parsable2", f"--jobs={listed}", f"--format={fields}"))
+        # The controller itself remembers for some minutes (MinJobAge).
+        return (
+            accounting,
+            *(Command(("scontrol", "--oneliner", "show", "job", number)) for number in numbers[:20]),
+        )
+
+    def read_past(self, answer: Answer) -> dict[str, End | None]:
+        return slurm_answers.ends(answer)
+
+    def cancel(self, handles: Sequence[str]) -> Sequence[Command]:
+        return [
+            Command(("scancel", *handles[start : start + _AT_A_TIME]))
+            for start in range(0, len(handles), _AT_A_TIME)
+        ]
+
+    def check_cancelled(self, answer: Answer) -> None:
+        slurm_answers.check_heard(answer)
+
+    def requeue(self) -> Sequence[str]:
+        return (
+            'scontrol requeue "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}"',
+        )
+
+    def limits(self, user: str) -> Sequence[Command]:
+        return (Command(("scontrol", "show", "config")),)
+
+    def read_limits(self, answers: Sequence[Answer]) -> Limits:
+        return slurm_answers.limits(answers)
+
+    def queues(self) -> Sequence[Command]:
+        return (Command(("sinfo", "--noheader", "--format=%P|%a|%l|%D|%c|%m")),)
+
+    def read_queues(self, answers: Sequence[Answer]) -> list[Queue]:
+        return slurm_answers.queues(answers[0])
+
+
+def _directives(need: Need) -> dict[str, str | None]:
+    """By option, in the order of the script.  Raises Refused."""
+    settings = need.settings
+    ours: dict[str, str | None] = {
+        "job-name": need.name,
+        "output": directives.value("remote_work_dir", need.output),
+    }
+    ours |= {"ntasks": "1", "cpus-per-task": str(need.cores)}
+    if need.memory_bytes is not None:
+        ours["mem"] = f"{math.ceil(need.memory_bytes / (1 << 20))}M"
+    if need.time_s is not None:
+        ours["time"] = directives.hours(math.ceil(need.time_s / 60) * 60)
+    if need.elements > 1:
+        at_once = f"%{need.at_once}" if need.at_once is not None else ""
+        ours["array"] = f"0-{need.elements - 1}{at_once}"
+    for field, option in _FIELDS.items():
+        given = settings.get(field)
+        if given is True:
+            ours[option] = None
+        elif given is not None and given is not False and given != "":
+            ours[option] = directives.value(field, given)
+    if settings.get("gpus"):
+        ours["gres"] = f"gpu:{directives.value('gpus', settings['gpus'])}"
+    for name, one in directives.options("scheduler_options", settings.get("scheduler_options") or {}).items():
+        long = _SHORT.get(name, name)
+        for other in (long, *_SAME.get(long, ())):
+            ours.pop(other, None)
+        ours[long] = one
+    return ours
+
+
+_FIELDS = {
+    "default_queue": "partition",
+    "default_partition": "partition",
+    "account": "account",
+    "qos": "qos",
+    "nodes": "nodes",
+    "exclusive": "exclusive",
+    "constraint": "constraint",
+    "mail": "mail-user",
+    "mail_events": "mail-type",
+    "dependency": "dependency",
+}
+_SHORT = {
+    "J": "job-name", "o": "output", "n": "ntasks", "c": "cpus-per-task", "t": "time", "p": "partition",
+    "A": "account", "q": "qos", "N": "nodes", "C": "constraint", "a": "array", "d": "dependency", "G": "gpus",
+    "e": "error", "w": "nodelist", "x": "exclude", "L": "licenses",
+}  # fmt: skip
+"""Options of one letter, by their long names, so that the user's own takes the place of ours."""
+_SAME = {"mem-per-cpu": ("mem",), "mem-per-gpu": ("mem",), "gpus": ("gres",), "gpus-per-node": ("gres",)}
+"""Options that say the same otherwise: both together would be refused."""
