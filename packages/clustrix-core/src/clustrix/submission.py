@@ -263,6 +263,8 @@ def _spec(subject: Subject, kind: str) -> str:
     own = _own_fields(subject, "job")
     if own:
         more["settings"] = own
+    if settings["cluster_type"] != "local":  # elsewhere, only what is named may be wanted
+        more["variables"] = sorted({*settings["environment_variables"], *settings["secrets"]})
     text = place_of_submission()
     return f"{text[:-1]},{json.dumps(more, separators=(',', ':'))[1:]}" if more else text
 

@@ -23,3 +23,8 @@ def clustrix_register(registry: Registry) -> None:
     )
     rest = [field for field in JOB_FIELDS if field not in own]
     registry.backend("slurm", "clustrix_ssh.clusters:SlurmCluster", title="Slurm", fields=rest)
+    registry.command(
+        "hosts",
+        "clustrix_ssh.cli.hosts:hosts",
+        title="Machines that jobs are sent to: trust their keys, see what they have.",
+    )

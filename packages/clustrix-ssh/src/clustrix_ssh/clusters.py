@@ -13,3 +13,7 @@ class SlurmCluster(Batch):
     """Slurm, from outside or on its login node."""
 
     scheduler: ClassVar[Scheduler] = Slurm()
+
+
+SCHEDULERS: dict[str, Scheduler] = {backend.scheduler.name: backend.scheduler for backend in (SlurmCluster,)}
+"""By the name of their backend."""

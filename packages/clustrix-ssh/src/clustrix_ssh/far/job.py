@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -167,9 +168,22 @@ def _run_call(order: setup.Order, told: Told, around: surroundings.Surroundings)
     bundle = _bundle(order)
 
     def work(worker: int, ranges: list[list[int]]) -> int:
+        _leave_signals_to_the_parent()
         return call.run(order, bundle, Deaf(), Standing(order))  # type: ignore[arg-type]
 
     return _Call(order, told, work, around).run()
+
+
+def _leave_signals_to_the_parent() -> None:
+    """A batch system sends its signals to all processes of a job; the one above decides what they mean, and interrupts this one."""
+    me = os.getpid()
+
+    def heard(number: int, frame: object) -> None:
+        if os.getpid() != me:  # forked by the user's code: there it means what it always does
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, heard)
 
 
 def _is_whole(order: setup.Order) -> bool:
@@ -278,6 +292,7 @@ def _run_element(
     bundle = _bundle(order)
 
     def work(worker: int, ranges: list[list[int]]) -> int:
+        _leave_signals_to_the_parent()
         mine = order._replace(worker=worker, claims=ranges)
         return maps.run(mine, bundle, Deaf(), Standing(mine))  # type: ignore[arg-type]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import shutil
 import socket
 import stat
@@ -172,4 +173,9 @@ def _words(options: Mapping[str, Sequence[str]], name: str) -> list[str]:
 
 
 def _expanded(path: str) -> str:
-    return os.path.expanduser(path.strip('"'))
+    """``ssh`` takes the home from the password file; everything else of the user's is below ``HOME``, should that be another."""
+    path = path.strip('"')
+    theirs, ours = pwd.getpwuid(os.getuid()).pw_dir, str(Path.home())
+    if path.startswith(f"{theirs}/.ssh/"):
+        path = ours + path[len(theirs) :]
+    return os.path.expanduser(path)

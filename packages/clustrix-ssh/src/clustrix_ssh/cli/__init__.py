@@ -1,0 +1,3 @@
+"""Commands of this package."""
+
+from __future__ import annotations

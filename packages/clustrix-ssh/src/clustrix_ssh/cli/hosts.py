@@ -1,0 +1,134 @@
+"""``clustrix hosts``: which are known, whether they are whole, whom to trust."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+import click
+
+from clustrix.errors import ClustrixError
+from clustrix_ssh.transport import hostkeys
+from clustrix_ssh.transport.interface import Target
+from clustrix_ssh.transport.sshconfig import look_up
+
+_PORT = click.option("--port", type=click.IntRange(1, 65535), help="Its port; else as ~/.ssh/config says.")
+
+
+@click.group()
+def hosts() -> None:
+    """Machines that jobs are sent to: trust their keys, see what they have."""
+
+
+@hosts.command("list")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
+def list_(as_json: bool) -> None:
+    """The hosts that your settings and their profiles name."""
+    rows = _known()
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        click.echo("no hosts: set cluster_host, or see clustrix config --help")
+    for row in rows:
+        port = f", port {row['port']}" if row["port"] else ""
+        trusted = "trusted" if row["trusted"] else f"not trusted yet: clustrix hosts trust {row['host']}"
+        click.echo(f"{row['host']}{port}: {trusted}")
+
+
+@hosts.command()
+@click.argument("host")
+@_PORT
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def trust(host: str, port: int | None, yes: bool) -> None:
+    """Show the keys of a host, and add them to your known_hosts if they are right.
+
+    Compare the fingerprint with what the administrators of the host publish: who listens in between shows another.
+    """
+    from clustrix_ssh.transport.paramiko_connection import host_keys
+
+    target = _target(host, port)
+    config = look_up(target)
+    keys = host_keys(target)
+    known = {one.blob for one in hostkeys.known_keys(config)}
+    new = [key for key in keys if key.asbytes() not in known]
+    for key in keys:
+        note = "" if key in new else " (trusted)"
+        click.echo(
+            f"{hostkeys.lookup_name(config)}  {key.get_name()}  {hostkeys.fingerprint(key.asbytes())}{note}"
+        )
+    if not keys:
+        raise click.ClickException(f"{host} has shown no key of a type that is known here")
+    changed = {one.type for one in hostkeys.known_keys(config)} & {key.get_name() for key in new}
+    if changed:
+        raise click.ClickException(
+            f"another {', '.join(sorted(changed))} key is trusted for this host. If its administrators confirm the new one: "
+            f"clustrix hosts forget {host}, then again"
+        )
+    if not new:
+        click.echo("nothing to do")
+        return
+    if not yes and not (sys.stdin.isatty() and click.confirm("Are these the host's?")):
+        raise click.ClickException("nothing was trusted: say yes, or add --yes")
+    click.echo(f"written to {hostkeys.trust(config, new)}")
+
+
+@hosts.command()
+@click.argument("host")
+@_PORT
+def forget(host: str, port: int | None) -> None:
+    """Trust a host's keys no longer."""
+    config = look_up(_target(host, port))
+    count = hostkeys.forget(config)
+    click.echo(f"{count} {'key' if count == 1 else 'keys'} of {hostkeys.lookup_name(config)} removed")
+
+
+@hosts.command()
+@click.argument("host", required=False)
+@_PORT
+@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
+def check(host: str | None, port: int | None, as_json: bool) -> None:
+    """Look at a host as a job would find it: connection, Python, folders, scheduler, queues.
+
+    Without HOST, the one of your settings. Status 1 if something is wrong.
+    """
+    from clustrix.config import get_config
+    from clustrix_ssh.checking import check_host
+
+    settings: dict[str, Any] = {**get_config()}
+    if host is not None:
+        settings["cluster_host"] = host
+    if port is not None:
+        settings["cluster_port"] = port
+    rows = asyncio.run(check_host(settings))
+    if as_json:
+        click.echo(json.dumps([row._asdict() for row in rows], indent=2))
+    else:
+        for row in rows:
+            click.echo(f"{row.result:<9} {row.text}" + (f"\n          {row.advice}" if row.advice else ""))
+    if any(row.result == "failed" for row in rows):
+        raise SystemExit(1)
+
+
+def _target(host: str, port: int | None) -> Target:
+    return Target(host, port)
+
+
+def _known() -> list[dict[str, Any]]:
+    from clustrix.config import store
+
+    found: dict[tuple[str, int | None], None] = {}
+    for profile in (None, *store.process.profiles()):
+        settings = store.process.resolve({} if profile is None else {"profile": profile})
+        if settings["cluster_host"]:
+            found[settings["cluster_host"], settings["cluster_port"]] = None
+    rows = []
+    for host, port in found:
+        try:
+            trusted = bool(hostkeys.known_keys(look_up(_target(host, port))))
+        except ClustrixError:
+            trusted = False
+        rows.append({"host": host, "port": port, "trusted": trusted})
+    return rows
