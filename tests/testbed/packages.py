@@ -10,6 +10,7 @@ from pathlib import Path
 
 PACKAGES = {
     "sshd": {"sshd": "openssh-server", "ssh": "openssh-client"},
+    "shells": {"tcsh": "tcsh", "fish": "fish"},
     "slurm": {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge"},
     "accounting": {"slurmdbd": "slurmdbd", "mariadbd": "mariadb-server"},
 }

@@ -14,10 +14,11 @@ from clustrix.runner import claim
 from clustrix_ssh.agent.client import AgentError
 from clustrix_ssh.backend import FarBackend
 from clustrix_ssh.lost import Left, decide
+from clustrix_ssh.mapends import Maps
 from clustrix_ssh.orders import FarJob, Shape
 from clustrix_ssh.preamble import preamble
-from clustrix_ssh.queue import QueueView
-from clustrix_ssh.schedulers.interface import Need, Refused, Scheduler, State
+from clustrix_ssh.queueview import QueueView
+from clustrix_ssh.schedulers.interface import End, Need, Refused, Scheduler, State
 from clustrix_ssh.submitting import BATCH, JOBS, Submitter, run
 from clustrix_ssh.submitting import Batch as Submission
 from clustrix_ssh.verdicts import write
@@ -43,6 +44,9 @@ class Batch(FarBackend):
         self._again: set[str] = set()
         """Jobs that were never begun, and whose submission is over."""
         self._cancelled: set[str] = set()
+        self._newer: dict[str, str] = {}
+        """The latest submission of maps that were submitted more than once."""
+        self._maps = Maps(self.far, self._more_elements)
 
     # -- submission
 
@@ -85,12 +89,14 @@ class Batch(FarBackend):
             return {job.spec.id: Receipt(refused=str(error)) for job in jobs}
         return {job: Receipt(handle) for job, handle in handles.items()}
 
-    def _script(self, name: str, jobs: Sequence[FarJob], shape: Shape, start: Sequence[str]) -> str:
+    def _script(
+        self, name: str, jobs: Sequence[FarJob], shape: Shape, start: Sequence[str], offset: int = 0
+    ) -> str:
         spec, system = jobs[0].spec, self.scheduler
         folder = self.far.paths.batch(name)
         index = [system.index_variable or "-", str(system.first_index)]
         if spec.kind == "map":
-            arguments = ["element", jobs[0].folder, *index, "0"]
+            arguments = ["element", jobs[0].folder, *index, str(offset)]
         elif len(jobs) == 1:
             arguments = ["job", jobs[0].folder]
         else:
@@ -117,8 +123,12 @@ class Batch(FarBackend):
         open_jobs = [job for job in jobs if not self.is_done(job)]
         try:
             if open_jobs:
-                await self._queue.look({_number(job.handle) for job in open_jobs if job.handle})
+                handles = [self._handle(job) for job in open_jobs]
+                await self._queue.look({_number(handle) for handle in handles if handle})
             gone = [job for job in open_jobs if self._has_left(job)]
+            for job in open_jobs:
+                if job not in gone:
+                    self._left.pop(job.id, None)
             if gone:
                 await self._look_after(gone)
         except AgentError as error:
@@ -126,9 +136,9 @@ class Batch(FarBackend):
         return [self._status(job) for job in jobs]
 
     def _has_left(self, job: JobSpec) -> bool:
-        if not job.handle:
+        if not self._handle(job):
             return True
-        return self._queue.answered(job.handle) and not self._queue.seen(job.handle)
+        return self._queue.answered(self._handle(job)) and not self._queue.seen(self._handle(job))
 
     def _status(self, job: JobSpec) -> Status:
         if self.is_done(job):
@@ -136,7 +146,7 @@ class Batch(FarBackend):
         left = self._left.get(job.id)
         if left is not None and left.status is not None:
             return left.status
-        rows = self._queue.seen(job.handle)
+        rows = self._queue.seen(self._handle(job))
         began = self._queue.records_at > self._queue.asked_at and job.id + ".b" in self.far.records
         if any(row.state is State.RUNNING for row in rows) or (rows and began):
             return Status(Phase.RUNNING, self._queue.trouble)
@@ -149,8 +159,7 @@ class Batch(FarBackend):
     async def _look_after(self, jobs: Sequence[JobSpec]) -> None:
         """What is in no queue has ended, or was never there; what is known of that decides, and some patience."""
         await self.states(jobs)
-        ends = await self._queue.past({_number(job.handle) for job in jobs if job.handle})
-        agent = await self.far.agent()
+        ends = await self._queue.past({_number(self._handle(job)) for job in jobs if self._handle(job)})
         for job in jobs:
             state = self._states[job.id]
             left = self._left.setdefault(job.id, Left(time.monotonic()))
@@ -162,22 +171,56 @@ class Batch(FarBackend):
             elif forbidden or job.id in self._cancelled:
                 left.status = Status(Phase.GONE)
             else:
-                end = ends.get(job.handle) or next(
-                    (one for handle, one in ends.items() if _number(handle) == job.handle and one), None
-                )
-                known = job.handle in ends or any(_number(handle) == job.handle for handle in ends)
-                reply = await agent.ask("texts", paths=[self._log(job), f"{self.far.paths.job(job.id)}/err"])
-                said = "".join(text or "" for text in reply.header["texts"])
-                found = decide(job, left, end, known, bool(state["claims"]), said, self.scheduler.title)
-                if found.verdict is not None:
-                    write(job, found.verdict)
-                    found = found._replace(status=Status(Phase.DONE))
-                if found.status is not None and found.status.phase is Phase.GONE:
-                    self._again.add(job.id)
-                left.status = found.status
+                left.status = await self._judged(job, left, state, ends)
 
-    def _log(self, job: JobSpec) -> str:
-        return posixpath.join(self.far.paths.job(job.id), "log")
+    async def _judged(
+        self, job: JobSpec, left: Left, state: Mapping[str, Any], ends: Mapping[str, End | None]
+    ) -> Status | None:
+        handle, title = self._handle(job), self.scheduler.title
+        own = {name: end for name, end in ends.items() if end is not None and handle in (name, _number(name))}
+        if left.said is None:
+            left.said = await self._said(job)
+        if job.kind == "map":
+            found = await self._maps.look_after(job, left, own, state, left.said, title)
+        else:
+            begun = bool(state["claims"])
+            found = decide(job, left, own.get(handle), begun=begun, said=left.said, system=title)
+        if found.verdict is not None:
+            write(job, found.verdict)
+            return Status(Phase.DONE)
+        if found.status is not None and found.status.phase is Phase.GONE:
+            self._again.add(job.id)
+        return found.status
+
+    async def _said(self, job: JobSpec) -> str:
+        agent = await self.far.agent()
+        folder = self.far.paths.job(job.id)
+        name = (await agent.ask("texts", paths=[posixpath.join(folder, BATCH)])).header["texts"][0]
+        paths = [f"{self.far.paths.batch(name or '-')}/log", f"{folder}/err"]
+        reply = await agent.ask("texts", paths=paths)
+        return "".join(text or "" for text in reply.header["texts"])
+
+    async def _more_elements(self, job: JobSpec, offset: int, left: int) -> None:
+        agent = await self.far.agent()
+        shape = _shape(job)
+        shape = shape._replace(elements=max(1, min(shape.elements, -(-left // shape.workers))))
+        (one,) = await self.prepared(agent, [job], [shape], scripts=False)
+        if isinstance(one, Receipt):
+            raise AgentError(self.far.name, one.refused, "refused")
+        python, _ = await self.far.python(preamble(job.settings))
+        kit = await self.far.kit()
+
+        def render(name: str, some: Sequence[FarJob]) -> str:
+            return self._script(name, some, shape, [python, f"{kit}/start.py"], offset)
+
+        submission = Submission(Submission.fresh_name(job.name, job.id), [one], render)
+        number = (await self._submitter.submit(submission, anew=True))[job.id]
+        self._newer[job.id] = number
+        self._queue.expect([number])
+        self._left.pop(job.id, None)
+
+    def _handle(self, job: JobSpec) -> str:
+        return self._newer.get(job.id, job.handle)
 
     # -- the end
 
@@ -195,7 +238,7 @@ class Batch(FarBackend):
                     {"do": "claim", "folders": folders, "claim": claim.encoded(claim.NOBODY).decode()},
                 ],
             )
-            for command in self.scheduler.cancel([job.handle for job in jobs if job.handle]):
+            for command in self.scheduler.cancel([self._handle(job) for job in jobs if self._handle(job)]):
                 self.scheduler.check_cancelled(await run(agent, command))
         except AgentError as error:
             raise self.trouble(error) from error
@@ -203,7 +246,7 @@ class Batch(FarBackend):
         self._queue.hurry()
 
     async def clean(self, jobs: Sequence[JobSpec]) -> None:
-        maps = [job.handle for job in jobs if job.kind == "map" and job.handle]
+        maps = [self._handle(job) for job in jobs if job.kind == "map" and self._handle(job)]
         if maps:  # some of its elements may not have begun
             agent = await self.far.agent()
             for command in self.scheduler.cancel(maps):
@@ -213,6 +256,8 @@ class Batch(FarBackend):
             self._left.pop(job.id, None)
             self._cancelled.discard(job.id)
             self._again.discard(job.id)
+            self._newer.pop(job.id, None)
+            self._maps.forget(job.id)
 
 
 def _shape(job: JobSpec) -> Shape:

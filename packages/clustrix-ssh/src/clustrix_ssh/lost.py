@@ -18,7 +18,7 @@ from clustrix_ssh.verdicts import error
 
 LATE_SECONDS = 120.0
 ENDED_SECONDS = 5.0
-_WAITS = "it has left the queue; its result is awaited"
+WAITS = "it has left the queue; its result is awaited"
 
 
 class Left:
@@ -28,6 +28,8 @@ class Left:
         self.since = since
         """Monotonic time."""
         self.status: Status | None = None
+        self.said: str | None = None
+        """The end of what it has printed, once that was asked for."""
 
 
 class Decision(NamedTuple):
@@ -37,15 +39,13 @@ class Decision(NamedTuple):
     verdict: Verdict | None = None
 
 
-def decide(
-    job: JobSpec, left: Left, end: End | None, known: bool, begun: bool, said: str, system: str
-) -> Decision:
-    """``known``: whether the scheduler remembers the job; ``begun``: whether its claim is there; ``said``: the end of what it has printed."""
+def decide(job: JobSpec, left: Left, end: End | None, *, begun: bool, said: str, system: str) -> Decision:
+    """``begun``: whether the job's claim is there; ``said``: the end of what it has printed; ``system``: the scheduler's name."""
     waited = time.monotonic() - left.since
-    if end is not None and _is_told(end, job):
+    if end is not None and is_told(end):
         if waited < ENDED_SECONDS:
-            return Decision(Status(Phase.RUNNING, f"{_WAITS} ({end.evidence})"))
-        return Decision(verdict=_of_end(job, end, begun, said))
+            return Decision(Status(Phase.RUNNING, f"{WAITS} ({end.evidence})"))
+        return Decision(verdict=of_end(job, end, said))
     if not begun and end is not None and end.exit_status:
         code = end.exit_status
         what = "its preamble has failed" if code == EX_PREAMBLE else f"its script ended with status {code}"
@@ -55,7 +55,7 @@ def decide(
         return Decision(verdict=error(FAILED, "JobNotStarted", cause, advice, stderr=said))
     if waited < LATE_SECONDS:
         evidence = f" ({end.evidence})" if end is not None else ""
-        return Decision(Status(Phase.RUNNING if begun else Phase.QUEUED, _WAITS + evidence))
+        return Decision(Status(Phase.RUNNING if begun else Phase.QUEUED, WAITS + evidence))
     evidence = end.evidence if end is not None else f"{system} does not remember it"
     if begun:
         cause = f"it was begun, it has left the queue, and no result could be seen for {LATE_SECONDS:g} s: {evidence}"
@@ -64,14 +64,15 @@ def decide(
     return Decision(Status(Phase.GONE, evidence))
 
 
-def _is_told(end: End, job: JobSpec) -> bool:
-    """Whether the scheduler's word is the whole story."""
+def is_told(end: End) -> bool:
+    """Whether the scheduler's word is the whole story: then nothing is late."""
     if end.cause in (Cause.MEMORY, Cause.TIME, Cause.CANCELLED, Cause.NODE, Cause.PREEMPTED, Cause.REFUSED):
         return True
     return end.cause is Cause.EXITED and end.signal == 9
 
 
-def _of_end(job: JobSpec, end: End, begun: bool, said: str) -> Verdict:
+def of_end(job: JobSpec, end: End, said: str) -> Verdict:
+    """Why a job has come to nothing, by the scheduler's word."""
     memory = job.memory_bytes
     over = memory is not None and end.peak_bytes is not None and end.peak_bytes >= 0.95 * memory
     if end.cause is Cause.MEMORY or (end.cause is Cause.EXITED and over):

@@ -52,14 +52,14 @@ class Submitter:
         self._far = far
         self._scheduler = scheduler
 
-    async def submit(self, batch: Batch) -> dict[str, str]:
-        """Handles by job.  Jobs that another submission has already keep the handles of that one.
+    async def submit(self, batch: Batch, anew: bool = False) -> dict[str, str]:
+        """Handles by job.  Jobs that another submission has already keep the handles of that one, unless they are to have this one ``anew``.
 
         Raises Refused, HostUnreachable, AgentError.
         """
         agent = await self._far.agent()
         try:
-            reply = await self._send(agent, batch, exclusive=True)
+            reply = await self._send(agent, batch, exclusive=not anew)
         except AgentError as error:
             if error.kind != "taken":
                 raise

@@ -105,12 +105,22 @@ def totals(folder: str, items: int) -> tuple[int, int] | None:
     over = ended(folder)
     if begun(folder) - over:
         return None
+    finished, failed = _sums(folder, over)
+    return (finished, failed) if finished >= items or ledger.is_stopped(folder) else None
+
+
+def finished_items(folder: str) -> int:
+    """How many items the places have finished whose account is closed."""
+    return _sums(folder, ended(folder))[0]
+
+
+def _sums(folder: str, elements: set[int]) -> tuple[int, int]:
     finished = failed = 0
-    for element in over:
+    for element in elements:
         with open(_end_path(folder, element), encoding="ascii") as file:
             row = json.load(file)
         finished, failed = finished + row[0], failed + row[1]
-    return (finished, failed) if finished >= items or ledger.is_stopped(folder) else None
+    return finished, failed
 
 
 def write_end(folder: str, element: int, finished: int, failed: int) -> None:

@@ -204,7 +204,8 @@ def _why_ended(order: setup.Order, around: surroundings.Surroundings) -> str | N
 def publish(order: setup.Order, told: Told) -> None:
     """Give the result its name, and have that known."""
     for name in (order.result, layout.OUTPUT, layout.ERRORS):
-        records.sync(order.file(name))
+        if os.path.exists(order.file(name)):
+            records.sync(order.file(name))
     os.rename(order.file(order.result), order.file(layout.RESULT))
     records.sync(order.folder)
     point("far.before-record")
@@ -236,6 +237,14 @@ class _Element(watch.MapWatch):
         assert order.element is not None
         rules = policy.of_spec(order.place)
         return ElementBooks(order.folder, self._items, order.element, order.ledger, rules, self._memory_bytes)
+
+    def _asked_to_end(self, number: int, frame: object) -> None:
+        if os.path.exists(self._order.file(CANCELLED)):
+            super()._asked_to_end(number, frame)
+        elif not self._cancelled:
+            # Its items are worked on elsewhere: an interrupt would be a result, which they must not have.
+            self._cancelled = True
+            self._kill_at = time.monotonic()
 
     def _begin(self) -> None:
         if self._order.ends is None or time.time() < self._order.ends:

@@ -17,6 +17,10 @@ def main(argv: "list[str]") -> int:
 
         _step_back()
         return keeper.main(*rest)
+    if what == "conclude":
+        from clustrix_ssh.far import conclude
+
+        return conclude.main(rest[0])
     from clustrix_ssh.far import job, surroundings
 
     _step_back()

@@ -71,12 +71,16 @@ def verify(config: HostConfig, key: paramiko.PKey, known: Sequence[KnownKey]) ->
         raise HostKeyChanged(
             f"THE KEY OF {name} HAS CHANGED: it shows {fingerprint(blob)} ({key.get_name()}), and {fingerprint(same[0].blob)} is trusted "
             f"({same[0].path}, line {same[0].line}). Somebody may be listening. If its administrators confirm the new "
-            f"fingerprint: clustrix hosts forget {config.alias}, then clustrix hosts trust {config.alias}"
+            f"fingerprint: clustrix hosts forget {_named(config)}, then clustrix hosts trust {_named(config)}"
         )
     raise HostKeyUnknown(
         f"{name} is not known: its key is {fingerprint(blob)} ({key.get_name()}). If that is the host's: "
-        f"clustrix hosts trust {config.alias}"
+        f"clustrix hosts trust {_named(config)}"
     )
+
+
+def _named(config: HostConfig) -> str:
+    return config.alias if config.port == 22 else f"{config.alias} --port {config.port}"
 
 
 def fingerprint(blob: bytes) -> str:

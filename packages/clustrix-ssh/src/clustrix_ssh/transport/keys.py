@@ -30,6 +30,14 @@ class Login:
 
     def run(self, transport: paramiko.Transport) -> None:
         """Raises LoginRefused, NobodyThere, and what paramiko raises when the connection ends."""
+        self._agent = _agent(self._config.agent)
+        try:
+            self._run(transport)
+        finally:
+            if self._agent is not None:
+                self._agent.close()
+
+    def _run(self, transport: paramiko.Transport) -> None:
         user = self._config.user
         allowed = self._allowed(transport, user)
         tried = 0
@@ -67,7 +75,7 @@ class Login:
         files = list(self._config.identity_files)
         wanted = {blob for path in files if (blob := _public_blob(path)) is not None}
         offered: set[bytes] = set()
-        agent_keys = list(_agent_keys(self._config.agent))
+        agent_keys = self._agent.get_keys() if self._agent is not None else ()
         for key in sorted(agent_keys, key=lambda key: key.asbytes() not in wanted):
             if not self._config.identities_only or key.asbytes() in wanted:
                 offered.add(key.asbytes())
@@ -154,22 +162,19 @@ def _public_blob(path: str) -> bytes | None:
         return None
 
 
-def _agent_keys(path: str) -> Iterator[paramiko.PKey]:
-    if path == "none":
-        return
+def _agent(path: str) -> paramiko.Agent | None:
+    """The agent at this socket, or the usual one; None if there is none."""
     before = os.environ.get("SSH_AUTH_SOCK")
-    if not path and not before:
-        return
+    if path == "none" or not (path or before):
+        return None
     if path:
         os.environ["SSH_AUTH_SOCK"] = path
     try:
-        agent = paramiko.Agent()
+        return paramiko.Agent()
     except (paramiko.SSHException, OSError):
-        return
+        return None
     finally:
-        if path:
-            if before is None:
-                del os.environ["SSH_AUTH_SOCK"]
-            else:
-                os.environ["SSH_AUTH_SOCK"] = before
-    yield from agent.get_keys()
+        if before is not None:
+            os.environ["SSH_AUTH_SOCK"] = before
+        elif path:
+            del os.environ["SSH_AUTH_SOCK"]

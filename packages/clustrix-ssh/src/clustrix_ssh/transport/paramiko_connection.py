@@ -64,7 +64,7 @@ def _open(
         try:
             _prefer(transport, [key.type for key in known])
             transport.banner_timeout = transport.auth_timeout = timeout_s
-            transport.start_client(timeout=timeout_s)
+            _begin(transport, timeout_s)
             hostkeys.verify(config, transport.get_remote_server_key(), known)
             # A person may take as long as they like to answer; the server has its own idea of that.
             transport.auth_timeout = 300
@@ -76,6 +76,15 @@ def _open(
         return ParamikoConnection(transport, config, timeout_s, list(below))
 
 
+def _begin(transport: Any, timeout_s: float) -> None:
+    """Agree on keys and ciphers.  Raises SSHException, TimeoutError."""
+    transport.start_client(timeout=timeout_s)
+    if not transport.is_active():
+        raise transport.get_exception() or TimeoutError()
+    if transport.remote_version == "" or transport.host_key is None:  # paramiko itself says nothing when the time is over
+        raise TimeoutError
+
+
 def host_keys(target: Target) -> list[paramiko.PKey]:
     """The keys that a host shows, one of each type, without logging in.  Raises HostUnreachable."""
     config = look_up(target)
@@ -85,7 +94,7 @@ def host_keys(target: Target) -> list[paramiko.PKey]:
             transport: Any = paramiko.Transport(_socket(config, target.connect_timeout_s, []))
             try:
                 transport.get_security_options().key_types = (kind,)
-                transport.start_client(timeout=target.connect_timeout_s)
+                _begin(transport, target.connect_timeout_s)
                 key = transport.get_remote_server_key()
                 found[key.get_name()] = key
             except paramiko.ssh_exception.IncompatiblePeer:
