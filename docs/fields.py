@@ -13,7 +13,7 @@ from clustrix.plugins import fields as plugin_fields
 PAGE = Path(__file__).parent / "reference" / "fields.md"
 
 _HEAD = """\
-<!-- Written by docs/fields.py from the declarations in clustrix.config.declared: change them there, then `hatch run docs:fields`. -->
+<!-- Written by docs/fields.py from the declarations in clustrix.config.declared and clustrix_ssh.fields: change them there, then `hatch run docs:fields`. -->
 
 # Settings and options
 
@@ -29,6 +29,8 @@ _GROUPS = {
     "place": "Where",
     "jobs": "What a job needs and is",
     "session": "How this process behaves",
+    "environment": "The job's Python on another machine",
+    "scheduler": "What a batch system is asked for",
     "profile": "Profiles",
 }
 

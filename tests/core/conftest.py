@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from clustrix import plugins
 from clustrix.config import store
 from tests.core.support import end_everything
 
@@ -22,6 +23,16 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
+
+
+@pytest.fixture(scope="package", autouse=True)
+def core_alone() -> Iterator[None]:
+    """What the core does without other packages, whichever are installed beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLUSTRIX_DISABLE_PLUGINS", "ssh")
+        plugins.look_again()
+        yield
+    plugins.look_again()
 
 
 @pytest.fixture(autouse=True)

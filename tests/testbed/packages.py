@@ -61,3 +61,7 @@ def _install(packages: list[str]) -> None:
     finally:
         if ours:
             policy.unlink()
+
+
+if __name__ == "__main__":
+    print(why_not(*PACKAGES) or "all services can be had")

@@ -325,12 +325,12 @@ def test_dispatcher_can_be_seen_stopped_and_started(state: Path, gate: Path) -> 
 
 def test_plugins_are_listed_with_what_is_wrong(tmp_path: Path) -> None:
     """Exit code 1 if anything is."""
-    assert run("plugins").stdout == "no plugins are installed\n"
+    assert "it could not be loaded" not in run("plugins").stdout
     write_plugin(tmp_path, "bad", "1 / 0")
     shown = run("plugins", code=1, PYTHONPATH=str(tmp_path)).stdout
     assert "not used: it could not be loaded: ZeroDivisionError" in shown
-    (row,) = json.loads(run("plugins", "--json", code=1, PYTHONPATH=str(tmp_path)).stdout)
-    assert row["name"] == "bad"
+    rows = json.loads(run("plugins", "--json", code=1, PYTHONPATH=str(tmp_path)).stdout)
+    assert "bad" in [row["name"] for row in rows]
     run("plugins", PYTHONPATH=str(tmp_path), CLUSTRIX_DISABLE_PLUGINS="bad")
 
 

@@ -43,6 +43,7 @@ class World(NamedTuple):
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     for name in [name for name in os.environ if name.startswith("CLUSTRIX_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("CLUSTRIX_DISABLE_PLUGINS", "ssh")  # as in all tests of the core
     home = tmp_path / "home"
     project = home / "work" / "project"
     project.mkdir(parents=True)

@@ -72,11 +72,11 @@ def test_name_of_a_package_that_is_not_installed_is_a_note_in_a_file(world: Worl
 
 
 def test_backend_of_a_package_that_is_not_installed_names_it(world: World) -> None:
-    """cluster_type: slurm, as files of 0.1 have it."""
+    """cluster_type: kubernetes, as files of 0.1 have it."""
     with pytest.raises(
         ConfigError,
-        match=r'cluster_type=.slurm.: install it with: pip install "clustrix\[ssh\]"',
+        match=r'cluster_type=.kubernetes.: install it with: pip install "clustrix\[k8s\]"',
     ):
-        world.settings().configure({"cluster_type": "slurm"})
+        world.settings().configure({"cluster_type": "kubernetes"})
     with pytest.raises(ConfigError, match="did you mean 'slurm'"):
         world.settings().configure({"cluster_type": "slrum"})

@@ -103,7 +103,7 @@ def test_what_a_plugin_prints_is_not_in_the_way(tmp_path: Path) -> None:
     """It goes to stderr, where no program reads it as JSON."""
     write_plugin(tmp_path, "loud", "print('hello from loud')\n" + good("loud"))
     run = run_script(ASK, PYTHONPATH=str(tmp_path))
-    assert [row[0] for row in json.loads(run.stdout)] == ["loud"]
+    assert "loud" in [row[0] for row in json.loads(run.stdout)]
     assert run.stderr == "hello from loud\n"
 
 

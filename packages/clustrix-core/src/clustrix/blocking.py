@@ -29,7 +29,7 @@ def wait_for(job: AsyncJobResult[R]) -> R:
     """
     if job.reused and job.done():
         return job.result()
-    tail = Tail(job._home.place, job.id)
+    tail = Tail(job._home.place, job.id, job.backend != "local")
     pause = _FIRST_PAUSE_SECONDS
     begun = time.monotonic()
     silent = True
@@ -60,7 +60,9 @@ def wait_for(job: AsyncJobResult[R]) -> R:
 
 def _say_why_it_waits(job: AsyncJobResult[R]) -> None:
     status = job.status()
-    if status.state in (JobState.CREATED, JobState.QUEUED):
+    if status.state in (JobState.CREATED, JobState.QUEUED) or (
+        status.state is JobState.STAGING and status.reason
+    ):
         reason = status.reason or "it has not been taken up yet"
         _write(sys.stderr, f"clustrix: job {job.id} ({job.name}) has not begun: {reason}\n")
 

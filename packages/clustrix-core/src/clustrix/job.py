@@ -258,10 +258,10 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
         """
         if follow:
             return self._follow_logs()
-        return logs.text(self._home.place, self.id)
+        return logs.text(self._home.place, self.id, self.backend != "local")
 
     def _follow_logs(self) -> Iterator[str]:
-        tail = logs.Tail(self._home.place, self.id)
+        tail = logs.Tail(self._home.place, self.id, self.backend != "local")
         partial = ["", ""]
         while True:
             ended = self.done()

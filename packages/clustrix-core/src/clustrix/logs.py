@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import math
 import os
+import time
 from collections.abc import Iterator
 
-from clustrix.journal import Place
+from clustrix.journal import Place, wanted
 from clustrix.runner import layout
 
 PAUSE_SECONDS = 0.1
@@ -14,11 +16,12 @@ PAUSE_SECONDS = 0.1
 
 _STREAMS = (layout.OUTPUT, layout.ERRORS)
 _READ_BYTES = 1 << 16
+_WANT_SECONDS = 1.0
 
 
-def text(place: Place, job: str) -> str:
-    """All that a job has printed: standard output, then standard error."""
-    tail = Tail(place, job)
+def text(place: Place, job: str, elsewhere: bool = False) -> str:
+    """All that a job has printed: standard output, then standard error.  ``elsewhere``: as for ``Tail``."""
+    tail = Tail(place, job, elsewhere)
     found = ["", ""]
     for stream, part in tail.read():
         found[stream] += part
@@ -28,15 +31,20 @@ def text(place: Place, job: str) -> str:
 class Tail:
     """Reads the two files of a job as they grow, also across their move when the job ends."""
 
-    def __init__(self, place: Place, job: str) -> None:
+    def __init__(self, place: Place, job: str, elsewhere: bool = False) -> None:
+        """``elsewhere``: the job runs at a place that has to be asked for what is printed there; the dispatcher does, while it is read."""
         self._place = place
         self._job = job
+        self._wanted_at = 0.0 if elsewhere else math.inf
         self._files: list[int | None] = [None, None]
         make = codecs.getincrementaldecoder("utf-8")
         self._decoders = [make("replace"), make("replace")]
 
     def read(self) -> Iterator[tuple[int, str]]:
         """What is new: ``(stream, text)``, 0 for standard output and 1 for standard error."""
+        if time.monotonic() > self._wanted_at + _WANT_SECONDS:
+            self._wanted_at = time.monotonic()
+            wanted.want(self._place.root, self._job)
         for stream, name in enumerate(_STREAMS):
             fd = self._files[stream]
             if fd is None:

@@ -27,7 +27,7 @@ class FarBackend(Backend):
     """Jobs on a host that is reached through an agent."""
 
     fastest_poll_s: ClassVar[float] = 0.02
-    slowest_poll_s: ClassVar[float] = 10.0
+    slowest_poll_s: ClassVar[float] = 2.0
     settle_s: ClassVar[float] = 0.0
     """What takes time to become visible is waited for here, by what is known of it."""
 

@@ -18,7 +18,7 @@ from clustrix.backends import Backend, JobSpec, Phase, Receipt, Status
 from clustrix.backends.committed import cancelled, committed, failed
 from clustrix.dispatcher.lanes import Lane, Pauses, trouble
 from clustrix.dispatcher.place import Report
-from clustrix.journal import Change, JobState, Outcome
+from clustrix.journal import Change, JobState, Outcome, wanted
 from clustrix.runner import claim, layout
 
 log = logging.getLogger("clustrix.dispatcher")
@@ -80,6 +80,7 @@ class Polled:
     ) -> None:
         """``tidy``: puts away a finished job's folder."""
         self._name = name
+        self._root = str(folder.parent.parent)
         self._report = report
         self._tidy = tidy
         self._backend = make(PolledHost(settings, folder, self._asked_to_poll))
@@ -137,6 +138,7 @@ class Polled:
     def clean(self, jobs: Sequence[JobSpec]) -> None:
         for spec in jobs:
             self._jobs.pop(spec.id, None)
+            wanted.unwant(self._root, spec.id)
             self._tidy(spec.id)
         self._cleaning.add([spec for spec in jobs if spec.settings.get("cleanup_on_success", True)])
 
@@ -270,9 +272,13 @@ class Polled:
                 self._fetching.add([job.spec])
             else:
                 self._show(job, _STATES[job.phase], job.reason)
-                if job.phase is Phase.RUNNING and job.spec.kind == "map":
+                if job.phase is Phase.RUNNING and self._is_looked_at(job.spec):
                     self._fetching.add([job.spec])
         return before != (job.phase, job.reason) or job.phase in (Phase.GONE, Phase.DONE)
+
+    def _is_looked_at(self, spec: JobSpec) -> bool:
+        """Whether what has come of it so far is wanted: of maps always, of calls while their output is read."""
+        return spec.kind == "map" or wanted.is_wanted(self._root, spec.id)
 
     # -- results
 

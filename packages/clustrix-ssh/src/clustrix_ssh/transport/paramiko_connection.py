@@ -81,7 +81,9 @@ def _begin(transport: Any, timeout_s: float) -> None:
     transport.start_client(timeout=timeout_s)
     if not transport.is_active():
         raise transport.get_exception() or TimeoutError()
-    if transport.remote_version == "" or transport.host_key is None:  # paramiko itself says nothing when the time is over
+    if (
+        transport.remote_version == "" or transport.host_key is None
+    ):  # paramiko itself says nothing when the time is over
         raise TimeoutError
 
 

@@ -1,0 +1,157 @@
+"""Jobs on a machine over SSH, through the dispatcher, as users have them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clustrix import cluster, configure
+from clustrix.errors import JobNotStarted
+from tests.ssh.work import double, wait
+from tests.testbed.sshd import Sshd
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.usefixtures("home", "state", "on_machine"),
+]
+
+
+@pytest.fixture
+def on_machine(sshd: Sshd, far_folder: str) -> None:
+    configure(cluster_type="ssh", remote_work_dir=far_folder, **sshd.settings)
+
+
+def until(holds: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.05)
+
+
+def test_calls_and_maps_run_there() -> None:
+    """By nothing but sshd and a Python."""
+
+    @cluster
+    def who() -> str:
+        import getpass
+
+        return getpass.getuser()
+
+    assert who() == "clxuser"
+    assert list(double.map(range(500)).results()) == [2 * number for number in range(500)]
+
+
+def test_only_named_variables_go_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set on a laptop is its own business."""
+    monkeypatch.setenv("MY_TOKEN", "hush")
+    monkeypatch.setenv("MY_SECRET", "hush-hush-4711")
+
+    @cluster(environment_variables={"WANTED": "yes"}, secrets=["MY_SECRET"])
+    def look() -> dict[str, str | None]:
+        import os
+
+        print("the secret is", os.environ["MY_SECRET"])
+        return {name: os.environ.get(name) for name in ("WANTED", "MY_TOKEN", "HOME")} | {
+            "length": str(len(os.environ["MY_SECRET"]))
+        }
+
+    job = look.submit()
+    found = job.result(60)
+    assert (found["WANTED"], found["MY_TOKEN"], found["length"]) == ("yes", None, "14")
+    assert found["HOME"] == "/home/clxuser"
+    assert "hush-hush" not in job.logs()
+
+
+def test_host_that_is_down_costs_a_submission_nothing(sshd: Sshd) -> None:
+    """The job waits, says why, and runs when the host is there."""
+    assert double(1) == 2
+    sshd.stop()
+    try:
+        job = double.submit(4)
+        until(lambda: "nothing listens on" in job.status().reason or "lost" in job.status().reason)
+        assert job.status().state == "STAGING"
+    finally:
+        sshd.start()
+    assert job.result(100) == 8
+
+
+def test_connection_that_is_cut_is_no_failure(sshd: Sshd, open_path: Path) -> None:
+    """The job goes on, and its result comes by the next connection; it ran once."""
+    begun = open_path / "begun"
+    job = wait.submit(3, str(begun))
+    until(begun.exists)
+    sshd.cut()
+    assert job.result(100) == "slept"
+    assert begun.read_text() == "run\n"
+
+
+def test_output_is_seen_while_the_job_runs(open_path: Path) -> None:
+    """Not only at its end: pain 12."""
+
+    @cluster
+    def talk(gate: str) -> None:
+        import os
+        import time
+
+        print("early", flush=True)
+        while not os.path.exists(gate):
+            time.sleep(0.05)
+
+    gate = open_path / "gate"
+    job = talk.submit(str(gate))
+    until(lambda: "early" in job.logs())
+    assert not job.done()
+    gate.touch()
+    job.result(60)
+
+
+def test_preamble_runs_before_the_job() -> None:
+    """Modules, commands, and variables that they set."""
+
+    @cluster(pre_execution_commands=["export FROM_PREAMBLE='a b'"])
+    def look() -> str | None:
+        import os
+
+        return os.environ.get("FROM_PREAMBLE")
+
+    assert look() == "a b"
+
+
+def test_preamble_that_fails_says_so() -> None:
+    """In its own words."""
+    with pytest.raises(JobNotStarted, match="no such thing"):
+        double.options(pre_execution_commands=["echo no such thing >&2; exit 3"])(1)
+
+
+def test_same_code_runs_here_by_one_setting() -> None:
+    """That is the point of it."""
+    assert double.options(cluster_type="local")(21) == double(21) == 42
+
+
+def test_job_outlives_its_session(tmp_path: Path, sshd: Sshd, far_folder: str) -> None:
+    """The script is gone when the job ends; its id is enough: pain 1."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys\n"
+        "from clustrix import cluster, configure\n"
+        f"configure(cluster_type='ssh', remote_work_dir={far_folder!r}, **{sshd.settings!r})\n"
+        "@cluster\n"
+        "def slow(x):\n"
+        "    import time\n"
+        "    time.sleep(3)\n"
+        "    return x\n"
+        "print(slow.submit(5).id, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=os.environ)
+    from clustrix import attach
+
+    assert attach(done.stdout.strip()).result(60) == 5
