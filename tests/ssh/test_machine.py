@@ -155,3 +155,43 @@ def test_job_outlives_its_session(tmp_path: Path, sshd: Sshd, far_folder: str) -
     from clustrix import attach
 
     assert attach(done.stdout.strip()).result(60) == 5
+
+
+def test_no_secret_is_in_a_file_there_in_the_clear(
+    monkeypatch: pytest.MonkeyPatch, sshd: Sshd, far_folder: str, open_path: Path
+) -> None:
+    """Nor in a command line; the job has it all the same: pain 58."""
+    secret = os.urandom(7).hex()
+    monkeypatch.setenv("MY_SECRET", secret)
+    gate = open_path / "gate"
+
+    @cluster(secrets=["MY_SECRET"])
+    def look(gate: str) -> int:
+        import os
+        import time
+
+        while not os.path.exists(gate):
+            time.sleep(0.05)
+        return len(os.environ["MY_SECRET"])
+
+    job = look.submit(str(gate))
+    until(lambda: job.status().state == "RUNNING")
+    folder = f"{sshd.user.pw_dir}/{far_folder[2:]}"
+    found = subprocess.run(["grep", "-rl", secret, folder], capture_output=True, text=True).stdout
+    assert found == ""
+    gate.touch()
+    assert job.result(60) == 14
+
+
+def test_login_node_itself_needs_no_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a host, jobs are this machine's, and run where they were submitted."""
+    configure(cluster_type="ssh", cluster_host=None, remote_work_dir=str(tmp_path / "far"))
+    monkeypatch.chdir(tmp_path)
+
+    @cluster
+    def where() -> str:
+        import os
+
+        return os.getcwd()
+
+    assert where() == str(tmp_path)

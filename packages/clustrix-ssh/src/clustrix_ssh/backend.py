@@ -71,6 +71,7 @@ class FarBackend(Backend):
     ) -> list[FarJob | Receipt]:
         """Each as files, or why it cannot be begun there.  ``scripts``: whether one with a preamble needs a script of its own."""
         found: list[FarJob | Receipt] = []
+        seal = await self.far.seal()
         for job, shape in zip(jobs, shapes, strict=True):
             before = preamble(job.settings)
             python, refused = await self.far.python(before)
@@ -81,7 +82,7 @@ class FarBackend(Backend):
             try:
                 found.append(
                     await asyncio.to_thread(
-                        far_job, job, self.far.paths, shape, python, script, self.same_machine
+                        far_job, job, self.far.paths, shape, python, script, self.same_machine, seal
                     )
                 )
             except (Unsealable, FileNotFoundError) as error:

@@ -24,6 +24,7 @@ from clustrix_ssh.submitting import Batch as Submission
 from clustrix_ssh.verdicts import write
 
 _MOST_IN_AN_ARRAY = 1000
+_NEVER_TOO_MANY = 10
 _WORKERS = 16
 """Of a map that does not say how many items may run at once."""
 _WORKERS_AN_ELEMENT = 4
@@ -46,6 +47,7 @@ class Batch(FarBackend):
         self._cancelled: set[str] = set()
         self._newer: dict[str, str] = {}
         """The latest submission of maps that were submitted more than once."""
+        self._most: int | None = None
         self._maps = Maps(self.far, self._more_elements)
 
     # -- submission
@@ -66,13 +68,24 @@ class Batch(FarBackend):
             if isinstance(one, FarJob):
                 groups.setdefault(_alike(one.spec), []).append(one)
         for group in groups.values():
-            for start in range(0, len(group), _MOST_IN_AN_ARRAY):
-                some = group[start : start + _MOST_IN_AN_ARRAY]
+            most = await self._most_in_an_array(len(group))
+            for start in range(0, len(group), most):
+                some = group[start : start + most]
                 receipts |= await self._submit_alike(some, shapes[some[0].spec.id])
         for job in jobs:
             self._left.pop(job.id, None)
         self._queue.expect([receipt.handle for receipt in receipts.values()])
         return [receipts[job.id] for job in jobs]
+
+    async def _most_in_an_array(self, wanted: int) -> int:
+        """What the site allows; asked once, when somebody wants many."""
+        if wanted <= _NEVER_TOO_MANY:
+            return _MOST_IN_AN_ARRAY
+        if self._most is None:
+            agent = await self.far.agent()
+            answers = [await run(agent, command) for command in self.scheduler.limits(self.far.facts["user"])]
+            self._most = self.scheduler.read_limits(answers).array_elements or _MOST_IN_AN_ARRAY
+        return min(_MOST_IN_AN_ARRAY, self._most)
 
     async def _submit_alike(self, jobs: Sequence[FarJob], shape: Shape) -> dict[str, Receipt]:
         first = jobs[0].spec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import random
 import shlex
@@ -15,10 +16,11 @@ from typing import Any
 from clustrix.backends import HostUnreachable
 from clustrix.config import secrets, store
 from clustrix.errors import SecretUnavailable
+from clustrix.runner import sealing
 from clustrix_ssh import farpaths, kit
 from clustrix_ssh.agent.client import Agent
 from clustrix_ssh.errors import NeedsPerson, NobodyThere
-from clustrix_ssh.farpaths import FarPaths
+from clustrix_ssh.farpaths import FarPaths, Seal
 from clustrix_ssh.preamble import NO_PREAMBLE, Preamble
 from clustrix_ssh.transport.connect import connect
 from clustrix_ssh.transport.interface import Connection, Question, Target
@@ -143,6 +145,20 @@ class FarHost:
                 await agent.ask("unpack", archive, path=path)
             self._kits.add(path)
         return path
+
+    async def seal(self) -> Seal:
+        """The key for secrets, the same for all jobs from here.  Raises HostUnreachable, AgentError, OSError."""
+        agent = await self.agent()
+        key = await asyncio.to_thread(sealing.made_key, str(self._folder / "seal"))
+        path = f"{self.paths.root}/keys/{hashlib.sha256(key).hexdigest()[:16]}"
+        if path not in self._kits:
+            files = [[path, len(key), 0o600]]
+            ops = [{"do": "folders", "paths": [f"{self.paths.root}/keys"]}]
+            await agent.ask(
+                "many", key, ops=[*ops, {"do": "write", "files": files, "new": True, "size": len(key)}]
+            )
+            self._kits.add(path)
+        return Seal(path, key)
 
     async def python(self, before: Preamble = NO_PREAMBLE) -> tuple[str, str]:
         """The interpreter of a job there, which has this one's minor version; or empty, and why there is none.

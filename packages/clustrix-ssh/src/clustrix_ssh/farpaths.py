@@ -49,6 +49,14 @@ class FarPaths(NamedTuple):
         return posixpath.join(self.root, "hosts", name)
 
 
+class Seal(NamedTuple):
+    """What secrets are sealed with on their way through files."""
+
+    path: str
+    """Where the far side has the key."""
+    key: bytes
+
+
 def below(home: str, folder: str) -> FarPaths:
     """``folder``: as the user sets it; ``~`` is the far home."""
     if folder == "~" or folder.startswith("~/"):

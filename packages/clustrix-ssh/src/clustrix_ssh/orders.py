@@ -12,7 +12,7 @@ from clustrix.backends import JobSpec
 from clustrix.backends.values import Content
 from clustrix.bundle.unused import named
 from clustrix.runner import layout, sealing
-from clustrix_ssh.farpaths import FarPaths
+from clustrix_ssh.farpaths import FarPaths, Seal
 
 _THIS_MACHINES = re.compile(
     r"PATH|HOME|PWD|OLDPWD|SHELL|USER|LOGNAME|MAIL|HOSTNAME|TMPDIR|TEMP|TMP|TERM|TERM_.*|COLORTERM|DISPLAY|WAYLAND_.*|XAUTHORITY|"
@@ -53,7 +53,13 @@ class FarJob(NamedTuple):
 
 
 def far_job(
-    spec: JobSpec, paths: FarPaths, shape: Shape, python: str, script: str | None, same_machine: bool
+    spec: JobSpec,
+    paths: FarPaths,
+    shape: Shape,
+    python: str,
+    script: str | None,
+    same_machine: bool,
+    seal: Seal,
 ) -> FarJob:
     """``script``: what runs the job, if that is more than its Python.  Raises OSError, JournalError, sealing.Unsealable."""
     content = spec.read()
@@ -80,7 +86,7 @@ def far_job(
     }
     files = {
         layout.PAYLOAD: content.payload,
-        layout.ENVIRON: _environ(content, place, same_machine),
+        layout.ENVIRON: _environ(content, place, same_machine, seal),
         **({"script": script.encode()} if script is not None else {}),
         layout.ORDER: json.dumps(told).encode(),  # the last: who finds it finds all
     }
@@ -88,7 +94,7 @@ def far_job(
     return FarJob(spec, paths.job(spec.id), files, blobs)
 
 
-def _environ(content: Content, place: Mapping[str, Any], same_machine: bool) -> bytes:
+def _environ(content: Content, place: Mapping[str, Any], same_machine: bool, seal: Seal) -> bytes:
     variables, _ = sealing.opened(content.environ)
     secret = [name for name, value in content.environ.items() if value.startswith(sealing.MARK)]
     named_ones = place.get("variables")
@@ -102,7 +108,8 @@ def _environ(content: Content, place: Mapping[str, Any], same_machine: bool) -> 
             for name, value in variables.items()
             if name in keep or not _THIS_MACHINES.fullmatch(name)
         }
-    return json.dumps({"variables": variables, "secrets": secret}).encode()
+    sealed = {name: sealing.seal(variables[name], seal.path, seal.key) for name in secret}
+    return json.dumps({**variables, **sealed}).encode()
 
 
 def _blob(root: str, digest: str) -> Blob:

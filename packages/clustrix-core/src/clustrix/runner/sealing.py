@@ -27,6 +27,11 @@ class Unsealable(Exception):
     """It cannot be opened; the text says why."""
 
 
+def made_key(path: str) -> bytes:
+    """The key at ``path``, made if need be.  Raises OSError."""
+    return _key(_made(path))
+
+
 def key_path(fallback: str) -> str:
     """Where the key is, made if need be.  ``fallback``: a folder of the user's, for systems without one in memory."""
     for folder in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):  # noqa: S108 -- in memory, and its owner is checked
@@ -60,9 +65,9 @@ def _made(path: str) -> str:
     return path
 
 
-def seal(text: str, path: str) -> str:
-    """A text that only who has the key at ``path`` can read.  Raises OSError."""
-    key, nonce = _key(path), secrets.token_bytes(_NONCE_BYTES)
+def seal(text: str, path: str, key: bytes = b"") -> str:
+    """A text that only who has the key at ``path`` can read; ``key``: what is there, if that is another machine's path.  Raises OSError."""
+    key, nonce = key or _key(path), secrets.token_bytes(_NONCE_BYTES)
     data = text.encode("utf-8", "surrogateescape")
     hidden = bytes(a ^ b for a, b in zip(data, _stream(key, nonce, len(data)), strict=True))
     return MARK + json.dumps([path, nonce.hex(), hidden.hex(), _check(key, nonce, hidden)])

@@ -183,10 +183,10 @@ class Environment:
         os.environ.update({**dict.fromkeys(THREAD_VARIABLES, threads), **read})
 
     def add(self, variables: Mapping[str, str], secrets: Sequence[str], cores: int) -> None:
-        """Leave what this machine has, and add what the submitter has sent along."""
+        """Leave what this machine has, and add what the submitter has sent along.  ``secrets``: texts that the job must not print."""
         threads = variables.get("OMP_NUM_THREADS", str(cores))
         os.environ.update({**dict.fromkeys(THREAD_VARIABLES, threads), **variables})
-        self.secrets = [variables[name] for name in secrets]
+        self.secrets = [*secrets]
 
     def check(self, order: Order) -> None:
         """In the runner: raises SetupFailed if there is no environment for the job."""

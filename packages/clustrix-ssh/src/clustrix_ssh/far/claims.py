@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 from clustrix.runner import claim
 from clustrix_ssh.far.surroundings import Surroundings
 
 _TAKER = "claim.job"
+_NOTE_SECONDS = 2.0
 
 
 def take(folder: str, around: Surroundings) -> bool | None:
@@ -22,8 +24,11 @@ def take(folder: str, around: Surroundings) -> bool | None:
         return True
     if not around.number or not around.restarts:
         return False
-    number, restarts = _noted(folder)
-    if number != around.number or restarts >= around.restarts:
+    noted = _noted(folder)
+    if noted is None:  # that run was ended before it could note, or is about to
+        time.sleep(_NOTE_SECONDS)
+        noted = _noted(folder)
+    if noted is not None and (noted[0] != around.number or noted[1] >= around.restarts):
         return False
     try:
         os.close(
@@ -44,11 +49,10 @@ def _note(folder: str, around: Surroundings) -> None:
     os.rename(aside, os.path.join(folder, _TAKER))
 
 
-def _noted(folder: str) -> tuple[str, int]:
-    """Of a run that was ended before it could note: as if it had been the first of its number."""
+def _noted(folder: str) -> tuple[str, int] | None:
     try:
         with open(os.path.join(folder, _TAKER), encoding="ascii") as file:
             number, restarts = json.load(file)
     except FileNotFoundError:
-        return "", 0
+        return None
     return number, restarts

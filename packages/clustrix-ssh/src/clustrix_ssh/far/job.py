@@ -20,7 +20,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from clustrix.runner import bounds, bundles, call, filters, layout, maps, policy, processes, setup, watch
+from clustrix.runner import (
+    bounds,
+    bundles,
+    call,
+    filters,
+    layout,
+    maps,
+    policy,
+    processes,
+    sealing,
+    setup,
+    watch,
+)
 from clustrix.runner.elements import ElementBooks
 from clustrix.runner.faults import point
 from clustrix.runner.frames import Damaged, peek
@@ -129,7 +141,8 @@ def _here(told: Told) -> Told:
 def _put_on(told: Told, folder: str) -> None:
     with open(os.path.join(folder, layout.ENVIRON), encoding="utf-8") as file:
         found = json.load(file)
-    setup.environment.add(found["variables"], found["secrets"], told["cores"])
+    variables, secret = sealing.opened(found)
+    setup.environment.add(variables, secret, told["cores"])
 
 
 def _bundle(order: setup.Order) -> bundles.Bundle | Damaged:
