@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.conftest import no_settings, same_settings, state
+from tests.core.conftest import fresh_state, no_settings, same_settings, state
 from tests.testbed.fixtures import slurm, sshd, user
 from tests.testbed.sshd import Sshd
 from tests.testbed.user import remove_for
 
-__all__ = ["no_settings", "same_settings", "slurm", "sshd", "state", "user"]
+__all__ = ["fresh_state", "no_settings", "same_settings", "slurm", "sshd", "state", "user"]
 
 
 @pytest.fixture
