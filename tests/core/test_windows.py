@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clustrix.runner import layout
-from clustrix.runner.elements import close_lost, ended, totals, write_end
+from clustrix.runner.elements import ElementBooks, close_lost, ended, totals, write_end
 from clustrix.runner.frames import record
 from clustrix.runner.windows import WindowedClaims, Windows, element_of, first_worker, read_windows
 
@@ -70,9 +70,37 @@ def test_what_is_left_is_taken_by_another_once(folder: Path) -> None:
     assert other.take(10, 2) == (2, 5)
     assert other.take(10, 2) is None
     other.give(2, 5)
+    assert other.mine() == []
     assert one.take(10, 2) == (2, 5)
-    assert (2, 5) in one.mine()
-    assert (2, 5) in other.mine()
+    assert one.mine() == list(range(10))
+
+
+def test_restarted_place_does_not_work_on_what_it_has_left(folder: Path, tmp_path: Path) -> None:
+    """It ended in good order, and is started again: what it left then is another's, or anybody's; what it had not left is its own."""
+    windows = Windows(str(folder), 0, 10)
+    while windows.take(10, 1) is not None:
+        continue
+    windows.give(6, 10)
+    assert Windows(str(folder), 1, 10).take(10, 2) == (6, 10)
+    (folder / layout.ELEMENTS / "0").mkdir()
+    write_end(str(folder), 0, 0, 0)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    books = ElementBooks(str(folder), 10, 0, str(scratch))
+    books.take_over()
+    assert ended(str(folder)) == set()
+    assert books.give(books.next_worker()) == [[0, 6]]
+    books.close()
+
+
+def test_place_that_is_lost_after_it_has_left_all_leaves_it_once(folder: Path) -> None:
+    """Killed between leaving its items and closing its account."""
+    windows = Windows(str(folder), 0, 4)
+    while windows.take(4, 1) is not None:
+        continue
+    windows.give(0, 4)
+    assert close_lost(str(folder), 4, 0) == []
+    assert Windows(str(folder), 1, 4).left() == 4
 
 
 def test_nothing_left_to_leave_leaves_nothing(folder: Path) -> None:

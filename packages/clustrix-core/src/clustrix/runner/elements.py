@@ -43,10 +43,10 @@ class ElementBooks(Books):
         return len(self._given) + end - first + self._windows.left()
 
     def take_over(self) -> None:
-        """What an earlier run of this very place has claimed and not finished is to be done."""
-        done = self._done()
-        for first, end in self._windows.mine():
-            self._hand_on(list(range(first, end)), done)
+        """What an earlier run of this very place has claimed, not finished and not left to others is to be done."""
+        with suppress(FileNotFoundError):
+            os.unlink(_end_path(self.folder, self._element))
+        self._hand_on(self._windows.mine(), self._done())
 
     def leave(self) -> None:
         """Leave to others what this place has claimed, and no worker has begun."""
@@ -83,7 +83,7 @@ def close_lost(folder: str, items: int, element: int) -> list[tuple[int, int]]:
         if name.startswith(layout.MAP_RESULTS) and _element_of(name) == element:
             with open(os.path.join(folder, name), "rb") as file:
                 done.update({found.item: bool(found.flags & FAILURE) for found in records(file.read())})
-    left = ranges([item for first, end in windows.mine() for item in range(first, end) if item not in done])
+    left = ranges([item for item in windows.mine() if item not in done])
     for first, end in left:
         windows.give(first, end)
     write_end(folder, element, len(done), sum(done.values()))

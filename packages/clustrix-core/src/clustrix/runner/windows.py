@@ -16,6 +16,7 @@ import fcntl
 import os
 import struct
 import time
+from collections import Counter
 from typing import NamedTuple
 
 from clustrix.runner import layout
@@ -64,9 +65,8 @@ class Windows:
                 point("windows.after-claim")
                 self._frontier = end
                 return first, end
-            time.sleep(
-                _PAUSE_SECONDS
-            )  # another was first; on a network file system its file may not be seen yet
+            # Another was first; on a network file system its file may not be seen yet.
+            time.sleep(_PAUSE_SECONDS)
 
     def left(self) -> int:
         """How many items nobody has; those that were given back count in full."""
@@ -79,17 +79,19 @@ class Windows:
             token = os.urandom(4).hex()  # the same items may be left more than once
             self._link(os.path.join(self._given, f"{first}-{end}-{token}"), str(self._element))
 
-    def mine(self) -> list[tuple[int, int]]:
-        """All that this place has ever claimed."""
-        own = [
-            (window.first, window.end)
-            for window in read_windows(self._windows)
-            if window.element == self._element
-        ]
+    def mine(self) -> list[int]:
+        """The items that this place has claimed, and has not left to others since."""
+        held: Counter[int] = Counter()
+        for window in read_windows(self._windows):
+            if window.element == self._element:
+                held.update(range(window.first, window.end))
         for name in _listed(self._given):
-            if name.endswith(".taken") and _text(os.path.join(self._given, name)) == str(self._element):
-                own.append(_range(name))
-        return own
+            if _text(os.path.join(self._given, name)) != str(self._element) or name.startswith("."):
+                continue
+            # It may have taken back what it had left: each taking and each leaving counts.
+            items = range(*_range(name.removesuffix(".taken")))
+            held.update(items) if name.endswith(".taken") else held.subtract(items)
+        return sorted(item for item, times in held.items() if times > 0)
 
     def _walk(self) -> int:
         for _ in range(_MOST_STEPS):
