@@ -6,14 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from clustrix import cluster, configure
 from clustrix.errors import JobNotStarted
+from tests.ssh.support import until
 from tests.ssh.work import double, wait
 from tests.testbed.sshd import Sshd
 
@@ -27,13 +26,6 @@ pytestmark = [
 @pytest.fixture
 def on_machine(sshd: Sshd, far_folder: str) -> None:
     configure(cluster_type="ssh", remote_work_dir=far_folder, **sshd.settings)
-
-
-def until(holds: Callable[[], Any], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.05)
 
 
 def test_calls_and_maps_run_there() -> None:
@@ -99,7 +91,6 @@ def test_output_is_seen_while_the_job_runs(open_path: Path) -> None:
     @cluster
     def talk(gate: str) -> None:
         import os
-        import time
 
         print("early", flush=True)
         while not os.path.exists(gate):
@@ -168,7 +159,6 @@ def test_no_secret_is_in_a_file_there_in_the_clear(
     @cluster(secrets=["MY_SECRET"])
     def look(gate: str) -> int:
         import os
-        import time
 
         while not os.path.exists(gate):
             time.sleep(0.05)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,6 +18,7 @@ from clustrix.errors import (
     MemoryLimitExceeded,
     TimeLimitExceeded,
 )
+from tests.ssh.support import until
 from tests.ssh.work import double, note, wait
 from tests.testbed.slurm import Slurm
 from tests.testbed.sshd import Sshd
@@ -43,13 +43,6 @@ def _number(name: str) -> str:
     found = subprocess.run(["squeue", "-h", "-o", "%A %j"], capture_output=True, text=True, check=True).stdout
     rows = [line.split() for line in found.splitlines()]
     return next(number for number, shown in rows if shown.startswith(name))
-
-
-def _until(holds: Callable[[], Any], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.05)
 
 
 def test_call_runs_there_as_the_user_of_the_cluster() -> None:
@@ -105,7 +98,7 @@ def test_more_memory_than_any_node_has_is_refused() -> None:
 def test_waiting_job_says_why() -> None:
     """The scheduler's word, and ours beside it: pain 34."""
     job = double.options(partition="closed").submit(1)
-    _until(lambda: "PartitionDown" in job.status().reason)
+    until(lambda: "PartitionDown" in job.status().reason)
     assert "its partition is down" in job.status().reason
     job.cancel()
     with pytest.raises(JobCancelled):
@@ -166,7 +159,7 @@ def test_slurms_own_time_limit_says_so() -> None:
 def test_cancelled_by_its_user() -> None:
     """It is gone from the queue, too."""
     job = wait.submit(100)
-    _until(lambda: job.status().state == "RUNNING")
+    until(lambda: job.status().state == "RUNNING")
     assert job.cancel()
     with pytest.raises(JobCancelled):
         job.result(60)
@@ -175,17 +168,33 @@ def test_cancelled_by_its_user() -> None:
 def test_cancelled_by_an_administrator(slurm: Slurm) -> None:
     """Not by clustrix: and it says who."""
     job = wait.options(name="adm").submit(100)
-    _until(lambda: job.status().state == "RUNNING")
+    until(lambda: job.status().state == "RUNNING")
     slurm.run("scancel", _number("adm"))
     with pytest.raises(JobCancelled, match="not by clustrix"):
         job.result(100)
+
+
+def test_elements_of_one_array_have_each_their_own_end(slurm: Slurm) -> None:
+    """One that ends after another was asked for is asked for, too."""
+    jobs = [wait.options(name="each").submit(100) for _ in range(6)]
+    until(lambda: all(job.status().state == "RUNNING" for job in jobs))
+    rows = [line.split() for line in slurm.run("squeue", "-h", "-r", "-o", "%i %j").splitlines()]
+    elements = sorted(handle for handle, name in rows if name.startswith("each") and "_" in handle)
+    assert len({handle.partition("_")[0] for handle in elements}) == 1
+    for count, handle in enumerate(elements[:2], 1):
+        slurm.run("scancel", handle)
+        until(lambda count=count: sum(job.done() for job in jobs) == count)
+    for job in jobs:
+        if job.done():
+            with pytest.raises(JobCancelled, match="not by clustrix"):
+                job.result(1)
 
 
 def test_queued_again_by_an_administrator_runs_again(slurm: Slurm, open_path: Path) -> None:
     """The first run has no result; the second has."""
     begun = open_path / "begun"
     job = wait.options(name="again").submit(4, str(begun))
-    _until(begun.exists)
+    until(begun.exists)
     slurm.run("scontrol", "requeue", _number("again"))
     assert job.result(150) == "slept"
     assert begun.read_text() == "run\nrun\n"
@@ -195,7 +204,7 @@ def test_job_of_a_failed_node_runs_again(slurm: Slurm, open_path: Path) -> None:
     """Slurm queues it again when its node is gone; the result is right, and there is one."""
     begun = open_path / "begun"
     job = wait.options(name="node").submit(8, str(begun))
-    _until(begun.exists)
+    until(begun.exists)
     node = slurm.run("squeue", "-h", "-t", "R", "-o", "%N").split()[0]
     try:
         slurm.kill_node(node)
@@ -212,7 +221,7 @@ def test_controller_is_down_while_a_job_is_submitted(slurm: Slurm) -> None:
     slurm.stop_controller()
     try:
         job = double.submit(21)
-        _until(lambda: "Slurm" in job.status().reason, 100)
+        until(lambda: "Slurm" in job.status().reason, 100)
         assert job.status().state == "STAGING"
     finally:
         slurm.start_controller()
@@ -223,7 +232,7 @@ def test_controller_is_down_while_a_job_runs(slurm: Slurm, open_path: Path) -> N
     """Nothing is concluded from that."""
     begun = open_path / "begun"
     job = wait.submit(6, str(begun))
-    _until(begun.exists)
+    until(begun.exists)
     slurm.stop_controller()
     time.sleep(5)
     assert job.status().state == "RUNNING"
@@ -235,7 +244,7 @@ def test_item_of_a_killed_element_runs_elsewhere(slurm: Slurm, open_path: Path) 
     """A map goes on when one of its elements is taken away: every item has its result."""
 
     jobs = note.options(name="elem").map(range(40), folder=str(open_path))
-    _until(lambda: len(list(open_path.iterdir())) > 8)
+    until(lambda: len(list(open_path.iterdir())) > 8)
     slurm.run("scancel", "--signal=KILL", f"{_number('elem')}_0", check=False)
     assert list(jobs.results(150)) == list(range(40))
 
@@ -263,7 +272,7 @@ def test_result_survives_the_submitter_and_the_dispatcher(sshd: Sshd) -> None:
     from clustrix import attach
 
     job = wait.submit(5)
-    _until(lambda: job.status().state == "RUNNING")
+    until(lambda: job.status().state == "RUNNING")
     told = subprocess.run(
         ["pgrep", "-f", "clustrix.dispatcher"], capture_output=True, text=True
     ).stdout.split()
@@ -279,7 +288,7 @@ def test_nothing_is_left_in_the_cluster_folder(sshd: Sshd, far_folder: str) -> N
     """Jobs that are over leave no folder, and no commit record."""
     assert double(4) == 8
     folder = f"{sshd.user.pw_dir}/{far_folder[2:]}"
-    _until(lambda: _left(sshd, folder) == [], 30)
+    until(lambda: _left(sshd, folder) == [], 30)
 
 
 def _left(sshd: Sshd, folder: str) -> list[str]:

@@ -29,7 +29,7 @@ def wait_for(job: AsyncJobResult[R]) -> R:
     """
     if job.reused and job.done():
         return job.result()
-    tail = Tail(job._home.place, job.id, job.backend != "local")
+    tail = Tail(job._home.place, job.id, job._prints_elsewhere())
     pause = _FIRST_PAUSE_SECONDS
     begun = time.monotonic()
     silent = True

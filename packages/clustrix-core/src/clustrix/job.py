@@ -258,10 +258,14 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
         """
         if follow:
             return self._follow_logs()
-        return logs.text(self._home.place, self.id, self.backend != "local")
+        return logs.text(self._home.place, self.id, self._prints_elsewhere())
+
+    def _prints_elsewhere(self) -> bool:
+        """Whether what it prints has to be brought; once it has ended, it is here."""
+        return self.backend != "local" and not self.done()
 
     def _follow_logs(self) -> Iterator[str]:
-        tail = logs.Tail(self._home.place, self.id, self.backend != "local")
+        tail = logs.Tail(self._home.place, self.id, self._prints_elsewhere())
         partial = ["", ""]
         while True:
             ended = self.done()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from clustrix.backends import Backend, Host, HostUnreachable, JobSpec, Receipt
+from clustrix.runner import claim
 from clustrix.runner.sealing import Unsealable
 from clustrix_ssh.agent.client import Agent, AgentError
 from clustrix_ssh.farhost import FarHost
@@ -21,6 +22,20 @@ _FULL = {
     "EDQUOT": "your quota there is used up",
     "EROFS": "its file system cannot be written to",
 }
+
+
+def forbid(folders: Sequence[str]) -> list[dict[str, Any]]:
+    """Operations after which nobody begins these jobs, and who has begun one knows that its user wants it to end."""
+    return [
+        {"do": "folders", "paths": folders},
+        {"do": "write", "files": [[f"{folder}/cancelled", 0, 0o600] for folder in folders]},
+        {"do": "claim", "folders": folders, "claim": claim.encoded(claim.NOBODY).decode()},
+    ]
+
+
+def is_forbidden(state: Mapping[str, Any]) -> bool:
+    """Whether the claim was taken for nobody, by the agent's word on the job."""
+    return bool(state["claims"]) and state["claims"][0][0].startswith("0|")
 
 
 class FarBackend(Backend):

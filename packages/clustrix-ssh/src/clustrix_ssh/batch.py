@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from clustrix.backends import Host, JobSpec, Phase, Receipt, Status
-from clustrix.runner import claim
 from clustrix_ssh.agent.client import AgentError
-from clustrix_ssh.backend import FarBackend
+from clustrix_ssh.backend import FarBackend, forbid, is_forbidden
 from clustrix_ssh.lost import Left, decide
 from clustrix_ssh.mapends import Maps
 from clustrix_ssh.orders import FarJob, Shape
@@ -88,22 +87,25 @@ class Batch(FarBackend):
         return min(_MOST_IN_AN_ARRAY, self._most)
 
     async def _submit_alike(self, jobs: Sequence[FarJob], shape: Shape) -> dict[str, Receipt]:
+        try:
+            handles = await self._submitter.submit(await self._submission(jobs, shape))
+        except Refused as error:
+            return {job.spec.id: Receipt(refused=str(error)) for job in jobs}
+        return {job: Receipt(handle) for job, handle in handles.items()}
+
+    async def _submission(self, jobs: Sequence[FarJob], shape: Shape, offset: int = 0) -> Submission:
+        """``offset``: the number of a map's first element."""
         first = jobs[0].spec
         python, _ = await self.far.python(preamble(first.settings))
         kit = await self.far.kit()
 
         def render(name: str, some: Sequence[FarJob]) -> str:
-            return self._script(name, some, shape, [python, f"{kit}/start.py"])
+            return self._script(name, some, shape, [python, f"{kit}/start.py"], offset)
 
-        submission = Submission(Submission.fresh_name(first.name, first.id), jobs, render)
-        try:
-            handles = await self._submitter.submit(submission)
-        except Refused as error:
-            return {job.spec.id: Receipt(refused=str(error)) for job in jobs}
-        return {job: Receipt(handle) for job, handle in handles.items()}
+        return Submission(Submission.fresh_name(first.name, first.id), jobs, render)
 
     def _script(
-        self, name: str, jobs: Sequence[FarJob], shape: Shape, start: Sequence[str], offset: int = 0
+        self, name: str, jobs: Sequence[FarJob], shape: Shape, start: Sequence[str], offset: int
     ) -> str:
         spec, system = jobs[0].spec, self.scheduler
         folder = self.far.paths.batch(name)
@@ -140,8 +142,8 @@ class Batch(FarBackend):
                 await self._queue.look({_number(handle) for handle in handles if handle})
             gone = [job for job in open_jobs if self._has_left(job)]
             for job in open_jobs:
-                if job not in gone:
-                    self._left.pop(job.id, None)
+                if job not in gone and self._left.pop(job.id, None) is not None:
+                    self._queue.forget(self._handle(job))
             if gone:
                 await self._look_after(gone)
         except AgentError as error:
@@ -160,7 +162,7 @@ class Batch(FarBackend):
         if left is not None and left.status is not None:
             return left.status
         rows = self._queue.seen(self._handle(job))
-        began = self._queue.records_at > self._queue.asked_at and job.id + ".b" in self.far.records
+        began = self.far.records.get(job.id + ".b", 0.0) > self._queue.asked_at
         if any(row.state is State.RUNNING for row in rows) or (rows and began):
             return Status(Phase.RUNNING, self._queue.trouble)
         if rows:
@@ -172,25 +174,24 @@ class Batch(FarBackend):
     async def _look_after(self, jobs: Sequence[JobSpec]) -> None:
         """What is in no queue has ended, or was never there; what is known of that decides, and some patience."""
         await self.states(jobs)
-        ends = await self._queue.past({_number(self._handle(job)) for job in jobs if self._handle(job)})
+        ends = await self._queue.past([self._handle(job) for job in jobs if self._handle(job)])
         for job in jobs:
             state = self._states[job.id]
             left = self._left.setdefault(job.id, Left(time.monotonic()))
-            forbidden = bool(state["claims"]) and state["claims"][0][0].startswith("0|")
             if state["result"]:
                 left.status = Status(Phase.DONE)
             elif not state["there"] and not state["claims"]:
                 left.status = Status(Phase.GONE, "it is not known there")
-            elif forbidden or job.id in self._cancelled:
+            elif is_forbidden(state) or job.id in self._cancelled:
                 left.status = Status(Phase.GONE)
             else:
                 left.status = await self._judged(job, left, state, ends)
 
     async def _judged(
-        self, job: JobSpec, left: Left, state: Mapping[str, Any], ends: Mapping[str, End | None]
+        self, job: JobSpec, left: Left, state: Mapping[str, Any], ends: Mapping[str, End]
     ) -> Status | None:
         handle, title = self._handle(job), self.scheduler.title
-        own = {name: end for name, end in ends.items() if end is not None and handle in (name, _number(name))}
+        own = {name: end for name, end in ends.items() if handle in (name, _number(name))}
         if left.said is None:
             left.said = await self._said(job)
         if job.kind == "map":
@@ -220,13 +221,7 @@ class Batch(FarBackend):
         (one,) = await self.prepared(agent, [job], [shape], scripts=False)
         if isinstance(one, Receipt):
             raise AgentError(self.far.name, one.refused, "refused")
-        python, _ = await self.far.python(preamble(job.settings))
-        kit = await self.far.kit()
-
-        def render(name: str, some: Sequence[FarJob]) -> str:
-            return self._script(name, some, shape, [python, f"{kit}/start.py"], offset)
-
-        submission = Submission(Submission.fresh_name(job.name, job.id), [one], render)
+        submission = await self._submission([one], shape, offset)
         number = (await self._submitter.submit(submission, anew=True))[job.id]
         self._newer[job.id] = number
         self._queue.expect([number])
@@ -243,14 +238,7 @@ class Batch(FarBackend):
         agent = await self.far.agent()
         folders = [self.far.paths.job(job.id) for job in jobs]
         try:
-            await agent.ask(
-                "many",
-                ops=[
-                    {"do": "folders", "paths": folders},
-                    {"do": "write", "files": [[f"{folder}/cancelled", 0, 0o600] for folder in folders]},
-                    {"do": "claim", "folders": folders, "claim": claim.encoded(claim.NOBODY).decode()},
-                ],
-            )
+            await agent.ask("many", ops=forbid(folders))
             for command in self.scheduler.cancel([self._handle(job) for job in jobs if self._handle(job)]):
                 self.scheduler.check_cancelled(await run(agent, command))
         except AgentError as error:

@@ -49,8 +49,8 @@ class FarHost:
         self.name = self.target.host or "this machine"
         self.paths: FarPaths
         self.facts: Mapping[str, Any] = {}
-        self.records: set[str] = set()
-        """Names of commit records that have been seen."""
+        self.records: dict[str, float] = {}
+        """Names of commit records, and the monotonic time when each was seen first."""
         self.small: dict[str, dict[str, bytes]] = {}
         """Small results that came along with their records, by job."""
         self._settings = settings
@@ -121,7 +121,7 @@ class FarHost:
             for job, name, size in header["files"]:
                 self.small.setdefault(job, {})[name] = payload[at : at + size]
                 at += size
-            self.records.update(header["names"])
+            self.records = {**dict.fromkeys(header["names"], time.monotonic()), **self.records}
             self._changed(sorted({name.rpartition(".")[0] for name in header["names"]}))
         elif header["event"] == "lost":
             self._changed(())
@@ -131,7 +131,7 @@ class FarHost:
     def forget(self, job: str) -> None:
         """It is cleaned away."""
         for kind in (".b", ".d", ".x"):
-            self.records.discard(job + kind)
+            self.records.pop(job + kind, None)
         self.small.pop(job, None)
 
     async def kit(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from clustrix.backends import JobSpec
 from clustrix.runner import layout
-from clustrix_ssh.agent.transfers import download
+from clustrix_ssh.agent.transfers import download, write_at
 from clustrix_ssh.farhost import FarHost
 
 _GROWING = (layout.OUTPUT, layout.ERRORS, layout.MAP_RESULTS)
@@ -63,7 +63,7 @@ def _fetched_small(host: FarHost, job: JobSpec) -> bool:
         return False
     files = host.small.pop(job.id)
     for name in (layout.OUTPUT, layout.ERRORS, layout.RESULT):
-        if name in files and not (name != layout.RESULT and not files[name]):
+        if files.get(name):  # the result is never empty
             _replace(job.folder, name, files[name])
     return layout.RESULT in files
 
@@ -81,7 +81,7 @@ def _replace(folder: str, name: str, data: bytes) -> None:
     aside = os.path.join(folder, f".{name}.aside")
     fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        _write_all(fd, data, 0)
+        write_at(fd, data, 0)
     finally:
         os.close(fd)
     os.rename(aside, os.path.join(folder, name))
@@ -93,13 +93,6 @@ def _add(folder: str, name: str, offset: int, data: bytes) -> None:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     fd = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _write_all(fd, data, offset)
+        write_at(fd, data, offset)
     finally:
         os.close(fd)
-
-
-def _write_all(fd: int, data: bytes, at: int) -> None:
-    view = memoryview(data)
-    while view:
-        count = os.pwrite(fd, view, at)
-        view, at = view[count:], at + count

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from clustrix.backends import JobSpec, Phase, Status
 from clustrix.runner.amounts import format_bytes
 from clustrix.runner.verdict import CANCELLED, FAILED, LOST, TIMED_OUT, Verdict
-from clustrix_ssh.preamble import EX_PREAMBLE
 from clustrix_ssh.schedulers.interface import Cause, End
-from clustrix_ssh.verdicts import error
+from clustrix_ssh.verdicts import error, not_begun
 
 LATE_SECONDS = 120.0
 ENDED_SECONDS = 5.0
@@ -47,12 +46,7 @@ def decide(job: JobSpec, left: Left, end: End | None, *, begun: bool, said: str,
             return Decision(Status(Phase.RUNNING, f"{WAITS} ({end.evidence})"))
         return Decision(verdict=of_end(job, end, said))
     if not begun and end is not None and end.exit_status:
-        code = end.exit_status
-        what = "its preamble has failed" if code == EX_PREAMBLE else f"its script ended with status {code}"
-        lines = [line for line in said.strip().splitlines() if line.strip()]
-        cause = f"it could not be begun: {what}: {lines[-1] if lines else end.evidence}"
-        advice = "See module_loads, pre_execution_commands, conda_env_name and python_executable."
-        return Decision(verdict=error(FAILED, "JobNotStarted", cause, advice, stderr=said))
+        return Decision(verdict=not_begun(end.exit_status, said, otherwise=end.evidence))
     if waited < LATE_SECONDS:
         evidence = f" ({end.evidence})" if end is not None else ""
         return Decision(Status(Phase.RUNNING if begun else Phase.QUEUED, WAITS + evidence))

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clustrix.backends import JobSpec, Phase, Receipt, Status
-from clustrix.runner import claim
 from clustrix_ssh.agent.client import AgentError
-from clustrix_ssh.backend import FarBackend
+from clustrix_ssh.backend import FarBackend, forbid, is_forbidden
 from clustrix_ssh.orders import FarJob, Shape
 from clustrix_ssh.sending import files_of, portions
 from clustrix_ssh.verdicts import write_verdict
@@ -98,10 +97,9 @@ class Machine(FarBackend):
             return await self._ended(job, state)
         if state["claims"]:
             away = not all(here for _, _, here in state["claims"])
-            forbidden = state["claims"][0][0].startswith("0|")
             why = (
                 ""
-                if forbidden
+                if is_forbidden(state)
                 else "the machine was started anew"
                 if away
                 else "nobody saw how its process ended"
@@ -119,7 +117,7 @@ class Machine(FarBackend):
         told, log, err = reply.header["texts"]
         if told is None:
             return Status(Phase.GONE, _UNKNOWN)
-        if state["claims"] and state["claims"][0][0].startswith("0|"):
+        if is_forbidden(state):
             return Status(Phase.GONE)
         write_verdict(job, json.loads(told)["status"], bool(state["claims"]), (log or "") + (err or ""))
         return Status(Phase.DONE)
@@ -129,14 +127,8 @@ class Machine(FarBackend):
             return
         agent = await self.far.agent()
         folders = [self.far.paths.job(job.id) for job in jobs]
-        ops: list[dict[str, Any]] = [
-            {"do": "folders", "paths": folders},
-            {"do": "write", "files": [[f"{folder}/cancelled", 0, 0o600] for folder in folders]},
-            {"do": "claim", "folders": folders, "claim": claim.encoded(claim.NOBODY).decode()},
-            {"do": "states", "folders": folders},
-        ]
         try:
-            reply = await agent.ask("many", ops=ops)
+            reply = await agent.ask("many", ops=[*forbid(folders), {"do": "states", "folders": folders}])
             states = reply.header["answers"][-1]["states"]
             held = [text for state in states for text, lives, _ in state["claims"] if lives]
             running = [[int(text.split("|")[0]), text.split("|")[1]] for text in held]
@@ -152,9 +144,6 @@ class Machine(FarBackend):
             raise self.trouble(error) from error
         for job in jobs:
             self._states.pop(job.id, None)
-
-    async def clean(self, jobs: Sequence[JobSpec]) -> None:
-        await super().clean(jobs)
 
 
 def _shape(job: JobSpec, cores: int) -> Shape:

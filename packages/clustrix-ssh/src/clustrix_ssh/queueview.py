@@ -29,14 +29,12 @@ class QueueView:
         self._next = 0.0
         self._expected: dict[str, float] = {}
         """When the jobs of a number were submitted, or first heard of."""
-        self._past: dict[str, End | None] = {}
+        self._past: dict[str, End] = {}
         self._past_at = 0.0
         self.asked_at = 0.0
         """Monotonic time of the latest question that was answered."""
-        self.records_at = 0.0
         self.trouble = ""
         """Why the scheduler does not answer; empty if it does."""
-        self.questions = 0
 
     def expect(self, handles: Iterable[str]) -> None:
         """These were submitted just now."""
@@ -54,14 +52,12 @@ class QueueView:
     async def look(self, numbers: Iterable[str]) -> None:
         """Ask, if it is time.  Raises HostUnreachable, AgentError; that the scheduler is down is no error here, nor any news."""
         now = time.monotonic()
-        self.records_at = now
         for number in numbers:
             self._expected.setdefault(number, now)
         if now < self._next:
             return
         agent = await self._far.agent()
         user = self._far.facts["user"]
-        self.questions += 1
         try:
             rows = self._scheduler.read_look(await run(agent, self._scheduler.look(user, sorted(numbers))))
         except Unavailable as error:
@@ -99,26 +95,24 @@ class QueueView:
             text += f"; expected to start at {datetime.fromtimestamp(seen.start):%Y-%m-%d %H:%M}"
         return "; ".join(part for part in (text, self.trouble) if part)
 
-    async def past(self, numbers: Iterable[str]) -> Mapping[str, End | None]:
+    async def past(self, handles: Iterable[str]) -> Mapping[str, End]:
         """What accounting says of these, or else the scheduler's own memory; asked at most every few seconds."""
         now = time.monotonic()
-        wanted = sorted(number for number in numbers if not self._knows(number))
+        wanted = sorted({handle for handle in handles if handle not in self._past})
         if not wanted or now - self._past_at < _PAST_SECONDS:
             return self._past
         self._past_at = now
         agent = await self._far.agent()
-        for command in self._scheduler.past(wanted):
-            self.questions += 1
+        for command in self._scheduler.past(sorted({handle.partition("_")[0] for handle in wanted})):
             try:
                 found = self._scheduler.read_past(await run(agent, command))
             except Unavailable:
                 continue
             self._past.update({handle: end for handle, end in found.items() if end is not None})
-            if all(self._knows(number) for number in wanted):
+            if all(handle in self._past for handle in wanted):
                 break
         return self._past
 
-    def _knows(self, number: str) -> bool:
-        return any(
-            handle.partition("_")[0] == number for handle, end in self._past.items() if end is not None
-        )
+    def forget(self, handle: str) -> None:
+        """It is in the queue again: how it ended before is no longer its end."""
+        self._past.pop(handle, None)

@@ -20,11 +20,16 @@ def write_verdict(job: JobSpec, status: int, begun: bool, said: str) -> None:
     if begun:
         write(job, verdict(status, None, folder=job.folder))
         return
-    code = os.waitstatus_to_exitcode(status)
+    write(job, not_begun(os.waitstatus_to_exitcode(status), said))
+
+
+def not_begun(code: int, said: str, otherwise: str = "it said nothing") -> Verdict:
+    """Why a script ended with this exit code before the job's own Python had begun; ``otherwise``: in place of what it has not said."""
     what = "its preamble has failed" if code == EX_PREAMBLE else f"its script ended with status {code}"
-    cause = f"it could not be begun: {what}: {_last_line(said)}"
+    lines = [line for line in said.strip().splitlines() if line.strip()]
+    cause = f"it could not be begun: {what}: {lines[-1] if lines else otherwise}"
     advice = "See module_loads, pre_execution_commands, conda_env_name and python_executable."
-    write(job, error(FAILED, "JobNotStarted", cause, advice, stderr=said))
+    return error(FAILED, "JobNotStarted", cause, advice, stderr=said)
 
 
 def error(
@@ -49,8 +54,3 @@ def write(job: JobSpec, found: Verdict) -> None:
     with open(aside, "wb") as file:
         file.write(data)
     os.rename(aside, job.file(layout.RESULT))
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"

@@ -58,7 +58,7 @@ async def download(agent: Agent, path: str, target: str, size: int) -> None:
             _check(agent, reply)
             if len(reply.payload) != min(_PART_BYTES, size - at):
                 raise AgentError(agent.host, f"{path} is shorter than it was", "short")
-            _write(fd, reply.payload, at)
+            write_at(fd, reply.payload, at)
         os.fsync(fd)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -69,7 +69,8 @@ async def download(agent: Agent, path: str, target: str, size: int) -> None:
     os.rename(aside, target)
 
 
-def _write(fd: int, data: bytes, at: int) -> None:
+def write_at(fd: int, data: bytes, at: int) -> None:
+    """All of it, whatever the system takes at a time."""
     view = memoryview(data)
     while view:
         count = os.pwrite(fd, view, at)

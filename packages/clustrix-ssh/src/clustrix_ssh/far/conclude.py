@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 
-from clustrix.runner import layout, setup
+from clustrix.runner import layout
 from clustrix.runner.elements import begun, close_lost, ended, finished_items, totals
 from clustrix.runner.windows import Windows
 from clustrix_ssh.far import job
@@ -27,7 +27,8 @@ def main(folder: str) -> int:
         close_lost(folder, told["items"], element)
     found = totals(folder, told["items"])
     if found is not None and not os.path.exists(os.path.join(folder, layout.RESULT)):
-        job.commit_map(_order(told, folder), told, *found)
+        order = job.order_of(told, folder)._replace(result=f"{job.STAGED}-conclude")
+        job.commit_map(order, told, *found)
     windows = Windows(folder, -1, told["items"])
     row = {
         "done": found is not None,
@@ -37,20 +38,3 @@ def main(folder: str) -> int:
     }
     print(json.dumps(row))
     return 0
-
-
-def _order(told: job.Told, folder: str) -> setup.Order:
-    return setup.Order(
-        job=told["job"],
-        kind=told["kind"],
-        folder=folder,
-        worker=0,
-        place="",
-        environ="",
-        blobs="",
-        cores=1,
-        claims=[],
-        name="",
-        attempt=1,
-        result=f"{job.STAGED}-conclude",
-    )

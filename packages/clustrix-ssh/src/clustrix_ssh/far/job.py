@@ -24,7 +24,6 @@ from clustrix.runner import (
     bounds,
     bundles,
     call,
-    filters,
     layout,
     maps,
     policy,
@@ -80,9 +79,8 @@ def run(folder: str, element: int | None = None) -> int:
     if taken is False:
         return layout.EX_CLAIMED
     if element is not None and os.path.exists(os.path.join(folder, layout.CLAIM)):
-        return (
-            layout.EX_CLAIMED
-        )  # the map was cancelled; who cancels takes that claim first, and then looks for ours
+        # The map was cancelled: who cancels takes that claim first, and then looks for ours.
+        return layout.EX_CLAIMED
     point("far.after-claim")
     records.write(
         told["records"],
@@ -93,21 +91,22 @@ def run(folder: str, element: int | None = None) -> int:
         number=around.number,
     )
     processes.become_subreaper()
-    order = _order(told, folder, around)
+    order = order_of(told, folder)._replace(ends=around.ends)
     setup.print_into(order)
     setup.open_standard_files()
     setup.remember_inheritance()
     _put_on(told, folder)
+    if element is None:
+        return _run_call(order._replace(result=STAGED), told, around)
     scratch = tempfile.mkdtemp(prefix="clustrix-")
     try:
-        if element is not None:
-            return _run_element(order, told, element, scratch, around, again=taken is None)
-        return _run_call(order._replace(result=STAGED), told, around)
+        return _run_element(order, told, element, scratch, around, again=taken is None)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _order(told: Told, folder: str, around: surroundings.Surroundings) -> setup.Order:
+def order_of(told: Told, folder: str) -> setup.Order:
+    """What the core's runner is to do."""
     place = {**json.loads(told["place"]), **_here(told)}
     return setup.Order(
         job=told["job"],
@@ -121,7 +120,6 @@ def _order(told: Told, folder: str, around: surroundings.Surroundings) -> setup.
         claims=[],
         name=told["name"],
         attempt=told["attempt"],
-        ends=around.ends,
     )
 
 
@@ -134,7 +132,6 @@ def _here(told: Told) -> Told:
         "path": sys.path,
         "main": None,
         "bounds": bounds.text(),
-        "warnings": told.get("warnings") or filters.text(),
     }
 
 

@@ -18,7 +18,7 @@ def connect(target: Target, ask: Ask) -> Connection:
     if target.ssh_client == "openssh" or (target.ssh_client == "auto" and config.needs_openssh):
         from clustrix_ssh.transport.openssh import OpenSsh
 
-        return OpenSsh(target, config)
+        return OpenSsh(target)
     from clustrix_ssh.transport.paramiko_connection import open_connection
 
     return open_connection(target, config, ask)

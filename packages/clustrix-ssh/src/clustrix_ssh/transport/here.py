@@ -6,21 +6,24 @@ import os
 import subprocess
 import threading
 from contextlib import suppress
+from typing import Generic, TypeVar
 
 from clustrix.errors import HostUnreachable
 
 _TAIL_CHARACTERS = 4000
 
 
-class Here:
-    """Commands on this machine, each a child of this process."""
+S = TypeVar("S", bound="PipeStream")
+
+
+class Pipes(Generic[S]):
+    """A connection whose streams are children of this process, each by itself."""
 
     def __init__(self) -> None:
-        self._streams: list[PipeStream] = []
+        self._streams: list[S] = []
 
-    def start(self, command: str) -> PipeStream:
-        """Raises HostUnreachable when it cannot be started."""
-        stream = PipeStream(["/bin/sh", "-c", command], "this machine")
+    def keep(self, stream: S) -> S:
+        """Close it with the others; those that have ended are forgotten."""
         self._streams = [*(known for known in self._streams if known.status() is None), stream]
         return stream
 
@@ -30,6 +33,14 @@ class Here:
     def close(self) -> None:
         for stream in self._streams:
             stream.close()
+
+
+class Here(Pipes["PipeStream"]):
+    """Commands on this machine."""
+
+    def start(self, command: str) -> PipeStream:
+        """Raises HostUnreachable when it cannot be started."""
+        return self.keep(PipeStream(["/bin/sh", "-c", command], "this machine"))
 
 
 class PipeStream:

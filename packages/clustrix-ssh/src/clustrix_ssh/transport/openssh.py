@@ -10,9 +10,8 @@ from pathlib import Path
 
 from clustrix.errors import HostUnreachable
 from clustrix_ssh.errors import HostKeyChanged, HostKeyUnknown, LoginRefused
-from clustrix_ssh.transport.here import PipeStream
+from clustrix_ssh.transport.here import Pipes, PipeStream
 from clustrix_ssh.transport.interface import Target
-from clustrix_ssh.transport.sshconfig import HostConfig
 
 _PATTERNS = (
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", HostKeyChanged),
@@ -21,13 +20,12 @@ _PATTERNS = (
 )
 
 
-class OpenSsh:
+class OpenSsh(Pipes["SshStream"]):
     """Each stream is an ``ssh`` process of its own; with a ControlMaster they share its connection."""
 
-    def __init__(self, target: Target, config: HostConfig) -> None:
+    def __init__(self, target: Target) -> None:
+        super().__init__()
         self._target = target
-        self._config = config
-        self._streams: list[SshStream] = []
 
     def start(self, command: str) -> SshStream:
         """Raises HostUnreachable."""
@@ -52,16 +50,7 @@ class OpenSsh:
             argv += ["-l", target.username]
         if target.key_file:
             argv += ["-i", os.path.expanduser(target.key_file), "-o", "IdentitiesOnly=yes"]
-        stream = SshStream([*argv, "--", target.host, command], target.host)
-        self._streams = [*(known for known in self._streams if known.status() is None), stream]
-        return stream
-
-    def alive(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        for stream in self._streams:
-            stream.close()
+        return self.keep(SshStream([*argv, "--", target.host, command], target.host))
 
 
 class SshStream(PipeStream):

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -143,12 +144,13 @@ class Agent:
         missing = []
         for number, (path, size) in enumerate(request["files"]):
             try:
-                if os.stat(path).st_size == size:
-                    os.utime(path, None)
-                    continue
-            except OSError:
-                pass
-            missing.append(number)
+                there = os.stat(path).st_size == size
+            except FileNotFoundError:
+                there = False
+            if there:
+                os.utime(path, None)
+            else:
+                missing.append(number)
         return {"missing": missing}
 
     def do_put(self, request, payload):
@@ -217,12 +219,6 @@ class Agent:
                 data += part
         return {"rows": rows}, data
 
-    def do_list(self, request, payload):
-        try:
-            return {"names": sorted(os.listdir(request["folder"]))}
-        except FileNotFoundError:
-            return {"names": []}
-
     def do_exists(self, request, payload):
         return {"there": [os.path.lexists(path) for path in request["paths"]]}
 
@@ -255,9 +251,6 @@ class Agent:
                     lives = False
             told.append(lives)
         return {"lived": told}
-
-    def do_lives(self, request, payload):
-        return {"lives": [bool(start) and process_start(pid) == start for pid, start in request["processes"]]}
 
     def do_remove(self, request, payload):
         for path in request["paths"]:
@@ -350,12 +343,9 @@ class Agent:
             if error.errno in (errno.ENXIO, errno.ENOENT):
                 return {"heard": False}
             raise
-        try:
+        if select.select([], [fd], [], 0)[1]:  # else it has enough to read
             os.write(fd, b"!")
-        except BlockingIOError:
-            pass  # it has enough to read
-        finally:
-            os.close(fd)
+        os.close(fd)
         return {"heard": True}
 
     def do_watch(self, request, payload):
