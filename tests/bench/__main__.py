@@ -42,6 +42,8 @@ BENCHES = {
     "payload": "payloads",
     "reuse": "reuses",
     "rest": "rest",
+    "over_ssh": "clusters",
+    "on_slurm": "clusters",
 }
 """Which module each is in, in the order of the table."""
 
