@@ -84,9 +84,8 @@ class FarHost:
                 self._latest = error
                 self._not_before = time.monotonic() + self._pause_s * random.uniform(0.7, 1.3)  # noqa: S311 -- jitter
                 self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_SECONDS)
-                if isinstance(
-                    error, (NeedsPerson, NobodyThere)
-                ):  # a host shuts out who fails again and again
+                if isinstance(error, (NeedsPerson, NobodyThere)):
+                    # A host shuts out who fails again and again.
                     self._not_before = time.monotonic() + _PERSON_SECONDS
                 self._stamped = self._stamp()
                 raise
@@ -121,7 +120,9 @@ class FarHost:
             for job, name, size in header["files"]:
                 self.small.setdefault(job, {})[name] = payload[at : at + size]
                 at += size
-            self.records = {**dict.fromkeys(header["names"], time.monotonic()), **self.records}
+            now = time.monotonic()
+            for name in header["names"]:
+                self.records.setdefault(name, now)
             self._changed(sorted({name.rpartition(".")[0] for name in header["names"]}))
         elif header["event"] == "lost":
             self._changed(())

@@ -87,23 +87,23 @@ class Agent:
         stream.send(source.opening(folder))
         rest = _after_noise(host, stream)
         agent = cls(host, stream, loop, event)
-        agent._read_hello(rest)
+        rest = agent._read_hello(rest)
         threading.Thread(target=agent._write, name=f"to {host}", daemon=True).start()
-        threading.Thread(target=agent._read, args=(agent._rest,), name=f"from {host}", daemon=True).start()
+        threading.Thread(target=agent._read, args=(rest,), name=f"from {host}", daemon=True).start()
         return agent
 
-    _rest = bytearray()
-
-    def _read_hello(self, rest: bytearray) -> None:
+    def _read_hello(self, rest: bytearray) -> bytearray:
+        """Returns what has come behind the answer."""
         self._stream.send(_framed({"id": 0, "do": "hello"}, 0))
         while (frame := _take(rest)) is None:
             data = self._stream.receive(_READ_BYTES)
             if not data:
                 raise HostUnreachable(f"{self.host}: the agent ended at once: {self._stream.errors()[-500:]}")
             rest += data
-        self.facts, self._rest = frame.header, rest
+        self.facts = frame.header
         if self.facts["protocol"] != PROTOCOL:
             raise HostUnreachable(f"{self.host}: the agent speaks protocol {self.facts['protocol']}")
+        return rest
 
     def alive(self) -> bool:
         """Whether it can be asked."""
