@@ -110,15 +110,14 @@ def test_command_has_nothing_that_csh_or_fish_read_otherwise() -> None:
     assert text.count("'") == 2
 
 
-def test_host_without_python_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["", "exec 0<&-; sleep 0.3; "], ids=["reads", "has left before it is told"])
+def test_host_without_python_says_so(tmp_path: Path, first: str) -> None:
     """And how to name one."""
 
     async def main() -> None:
-        empty = tmp_path / "bin"
-        empty.mkdir()
         shell = tmp_path / "shell"
         # A root of its own would be the whole truth; here no path leads to a Python.
-        shell.write_text("#!/bin/sh\necho clustrix-no-python; exit 96\n")
+        shell.write_text(f"#!/bin/sh\n{first}echo clustrix-no-python; exit 96\n")
         shell.chmod(0o755)
         async with opened(Shell(str(shell)), str(tmp_path / "far")):
             pass

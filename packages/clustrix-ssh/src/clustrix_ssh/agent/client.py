@@ -84,7 +84,8 @@ class Agent:
         Raises HostUnreachable, with what to do when there is no Python that it can use.
         """
         stream = connection.start(source.command(python))
-        stream.send(source.opening(folder))
+        with suppress(HostUnreachable):  # what leaves at once may have said why: that is read next
+            stream.send(source.opening(folder))
         rest = _after_noise(host, stream)
         agent = cls(host, stream, loop, event)
         rest = agent._read_hello(rest)
