@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.core.conftest import fresh_state, no_settings, same_settings, state
-from tests.testbed.fixtures import slurm, sshd, user
+from tests.testbed.fixtures import sge, slurm, sshd, user
+from tests.testbed.sge import Sge
 from tests.testbed.sshd import Sshd
 from tests.testbed.user import remove_for
 
-__all__ = ["fresh_state", "no_settings", "same_settings", "slurm", "sshd", "state", "user"]
+__all__ = ["fresh_state", "no_settings", "same_settings", "sge", "slurm", "sshd", "state", "user"]
 
 
 @pytest.fixture
@@ -30,6 +31,15 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HOME", str(path))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     return path
+
+
+@pytest.fixture
+def sge_known(home: Path, sge: Sge) -> Sge:
+    """The host of SGE, which the home knows."""
+    assert sge.sshd is not None
+    with open(home / ".ssh" / "known_hosts", "a") as file:
+        file.write(sge.sshd.known_hosts.read_text())
+    return sge
 
 
 @pytest.fixture

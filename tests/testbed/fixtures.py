@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.testbed.packages import why_not
+from tests.testbed.sge import Sge
 from tests.testbed.slurm import Slurm
 from tests.testbed.sshd import Sshd
 from tests.testbed.user import cluster_user
@@ -39,6 +40,18 @@ def slurm(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> 
     cluster = Slurm(_open_folder(tmp_path_factory, "slurm"))
     yield cluster
     cluster.quiet(user)
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def sge(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sge]:
+    """SGE, on a host of its own with a SSH server."""
+    reason = why_not("sge")
+    if reason:
+        pytest.skip(reason)
+    cluster = Sge(_open_folder(tmp_path_factory, "sge"), user)
+    yield cluster
+    cluster.quiet()
     cluster.stop()
 
 

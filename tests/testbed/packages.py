@@ -12,6 +12,12 @@ PACKAGES = {
     "sshd": {"sshd": "openssh-server", "ssh": "openssh-client"},
     "shells": {"tcsh": "tcsh", "fish": "fish"},
     "slurm": {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge"},
+    "sge": {
+        "sge_qmaster": "gridengine-master",
+        "sge_execd": "gridengine-exec",
+        "qsub": "gridengine-client",
+        "ip": "iproute2",
+    },
     "accounting": {"slurmdbd": "slurmdbd", "mariadbd": "mariadb-server"},
 }
 """By service: a program, and the package that brings it."""

@@ -34,7 +34,7 @@ class Sshd:
         self.folder = folder
         self.user = user
         self.host = address
-        self.port = _free_port(address) if not prefix else 22
+        self.port = _free_port(address) if not prefix else 2222
         self.key = folder / "id_user"
         self.known_hosts = folder / "known_hosts"
         self._lines = lines

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from clustrix_ssh.batch import Batch
 from clustrix_ssh.schedulers.interface import Scheduler
+from clustrix_ssh.schedulers.sge import Sge
 from clustrix_ssh.schedulers.slurm import Slurm
 
 
@@ -15,5 +16,13 @@ class SlurmCluster(Batch):
     scheduler: ClassVar[Scheduler] = Slurm()
 
 
-SCHEDULERS: dict[str, Scheduler] = {backend.scheduler.name: backend.scheduler for backend in (SlurmCluster,)}
+class SgeCluster(Batch):
+    """SGE, from outside or on its submit host."""
+
+    scheduler: ClassVar[Scheduler] = Sge()
+
+
+SCHEDULERS: dict[str, Scheduler] = {
+    backend.scheduler.name: backend.scheduler for backend in (SlurmCluster, SgeCluster)
+}
 """By the name of their backend."""

@@ -8,7 +8,7 @@ from clustrix.config import kinds
 from clustrix.config.field import Field
 from clustrix.errors import ConfigError
 
-_BATCH = ("slurm",)
+_BATCH = ("slurm", "sge")
 _ALL = ("ssh", *_BATCH)
 _FAR = {"cluster_type": _ALL}
 _SCHEDULED = {"cluster_type": _BATCH}
@@ -279,6 +279,37 @@ JOB_FIELDS = (
         group="scheduler",
         shown=_SCHEDULED,
         option="dependency",
+    ),
+    Field(
+        "parallel_environment",
+        kinds.text(100),
+        "smp",
+        "SGE's parallel environment for more than one core: one that has all slots on one host (qconf -spl lists them).",
+        "threaded",
+        group="scheduler",
+        shown={"cluster_type": ("sge",)},
+        option="parallel_environment",
+    ),
+    Field(
+        "memory_resource",
+        kinds.text(100),
+        "h_vmem",
+        "The resource by which memory is asked for: sites of SGE differ (h_vmem, mem_free, virtual_free, s_vmem).",
+        "mem_free",
+        group="scheduler",
+        shown={"cluster_type": ("sge",)},
+        option="memory_resource",
+    ),
+    Field(
+        "memory_per",
+        kinds.choice("slot", "job"),
+        "slot",
+        'Whether that resource is counted for each slot (memory is divided by the cores then) or for the whole "job".',
+        "job",
+        group="scheduler",
+        choices=("slot", "job"),
+        shown={"cluster_type": ("sge",)},
+        option="memory_per",
     ),
     Field(
         "scheduler_options",

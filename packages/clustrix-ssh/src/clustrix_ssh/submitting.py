@@ -42,7 +42,10 @@ class Batch(NamedTuple):
     @classmethod
     def fresh_name(cls, function: str, job: str) -> str:
         """What the scheduler shows; it has the id of the first job, and something that no other submission has."""
-        return f"{safe_name(function)}-{job.lower()}-{os.urandom(2).hex()}"
+        known = safe_name(function)
+        if not known[0].isalpha():  # SGE and PBS take no other
+            known = f"j{known}"[:24]
+        return f"{known}-{job.lower()}-{os.urandom(2).hex()}"
 
 
 class Submitter:
@@ -98,6 +101,7 @@ class Submitter:
             "clear": list(self._scheduler.cleared_variables),
             "keep_variables": list(self._scheduler.kept_variables),
             "timeout_s": SUBMIT_SECONDS,
+            "login": self._scheduler.login,
         }
 
     async def _number(self, agent: Agent, name: str, reply: Reply) -> str:
@@ -176,7 +180,7 @@ def handles(number: str, jobs: Sequence[str], scheduler: Scheduler) -> dict[str,
 async def run(agent: Agent, command: Command, timeout_s: float = 60.0) -> Answer:
     """Run a command there.  Raises HostUnreachable, AgentError; a program that is not there answers with status 127."""
     try:
-        reply = await agent.ask("exec", command.stdin, argv=list(command.argv), timeout_s=timeout_s)
+        reply = await agent.ask("exec", command.stdin, argv=list(command.argv), timeout_s=timeout_s, login=command.login)
     except AgentError as error:
         if error.kind == "ENOENT":
             return Answer(127, "", error.text)

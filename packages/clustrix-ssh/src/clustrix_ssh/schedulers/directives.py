@@ -33,6 +33,14 @@ def value(field: str, given: Any) -> str:
     return text if _PLAIN.fullmatch(text) else f'"{text}"'
 
 
+def word(field: str, given: Any) -> str:
+    """A single word within a list of ``name=value``.  Raises Refused."""
+    text = value(field, given)
+    if not re.fullmatch(r"[A-Za-z0-9_.:*+-]+", text):
+        raise Refused(f"{field} is {str(given)[:60]!r}: a single word is needed, of letters, digits, _ . : * + -")
+    return text
+
+
 def options(field: str, given: Mapping[str, Any]) -> dict[str, str | None]:
     """Options of the scheduler's own, by name; None: without a value.  Raises Refused."""
     found: dict[str, str | None] = {}

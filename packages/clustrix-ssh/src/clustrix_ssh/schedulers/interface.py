@@ -39,6 +39,8 @@ class Command(NamedTuple):
 
     argv: tuple[str, ...]
     stdin: bytes = b""
+    login: bool = False
+    """Whether it needs what a login shell sets, beyond the path."""
 
 
 class Answer(NamedTuple):
@@ -148,6 +150,8 @@ class Scheduler:
     name: ClassVar[str] = ""
     """As in ``cluster_type``."""
     title: ClassVar[str] = ""
+    login: ClassVar[bool] = False
+    """Whether a submission needs what a login shell sets (``SGE_ROOT``), beyond the path."""
     first_index: ClassVar[int] = 0
     """The index of an array's first element."""
     index_variable: ClassVar[str] = ""
