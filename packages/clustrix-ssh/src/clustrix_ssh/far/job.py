@@ -157,6 +157,7 @@ class _Call(watch.CallWatch):
         self._told = told
         self._around = around
         super().__init__(order, told, work)
+        surroundings.listen(self._asked_to_end, around.ends)
 
     def _conclude(self) -> int:
         why = _why_ended(self._order, self._around) if self._cancelled else None
@@ -193,7 +194,8 @@ def _leave_signals_to_the_parent() -> None:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
-    signal.signal(signal.SIGTERM, heard)
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, heard)
 
 
 def _is_whole(order: setup.Order) -> bool:
@@ -239,6 +241,7 @@ class _Element(watch.MapWatch):
         self._told = told
         self._around = around
         super().__init__(order, {**told, "workers": order.workers}, work)
+        surroundings.listen(self._asked_to_end, around.ends)
         if again:
             self._books.take_over()
 

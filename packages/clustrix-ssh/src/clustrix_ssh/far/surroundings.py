@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+from collections.abc import Callable
+from types import FrameType
 from typing import NamedTuple
 
 _UNDEFINED = "undefined"
@@ -53,6 +56,17 @@ def index(variable: str) -> int:
 def time_is_over(ends: float | None) -> bool:
     """Whether a signal that has come now tells of the end of the time."""
     return ends is not None and time.time() >= ends - 90
+
+
+def listen(asked_to_end: Callable[[int, FrameType | None], None], ends: float | None) -> None:
+    """Understand what batch systems send before they kill, beside SIGTERM: SGE sends SIGUSR2, and SIGUSR1 when the time is nearly over."""
+
+    def nearly(number: int, frame: FrameType | None) -> None:
+        if time_is_over(ends):  # else SGE is about to suspend the job, or its user means something by it
+            asked_to_end(number, frame)
+
+    signal.signal(signal.SIGUSR1, nearly)
+    signal.signal(signal.SIGUSR2, asked_to_end)
 
 
 def _cores(text: str) -> int | None:

@@ -128,7 +128,8 @@ def _command(*argv: str) -> Command:
 def _directives(need: Need) -> list[tuple[str, str | None]]:
     """In the order of the script.  Raises Refused."""
     settings = need.settings
-    ours: dict[str, str | None] = {"N": need.name, "S": "/bin/bash", "j": "y"}
+    # Without notify, SGE kills at once, and no ``finally`` block runs.
+    ours: dict[str, str | None] = {"N": need.name, "S": "/bin/bash", "j": "y", "notify": None}
     ours["o"] = directives.value("remote_work_dir", need.output)
     if need.elements > 1:
         ours["t"] = f"1-{need.elements}"
