@@ -38,7 +38,7 @@ from clustrix.runner.frames import Damaged, peek
 from clustrix.runner.outcome import INTERRUPT
 from clustrix.runner.standalone import Deaf, Standing
 from clustrix.runner.verdict import CANCEL, MOST_STARTS, TIME, not_started
-from clustrix_ssh.far import claims, records, surroundings
+from clustrix_ssh.far import claims, memory, records, surroundings
 
 CANCELLED = "cancelled"
 """In the job's folder when its user wants it to end: a signal alone may come from anybody."""
@@ -168,6 +168,8 @@ class _Call(watch.CallWatch):
         elif not os.path.exists(self._order.file(STAGED)):
             assert self._found is not None
             self._commit_error(self._found())
+        elif (over := memory.over_limit(self._order.file(STAGED), self._memory_bytes)) is not None:
+            self._commit_error(over)
         point("far.before-commit")
         publish(self._order, self._told)
         return 0 if self._status == 0 and not self._cancelled else 1
