@@ -166,7 +166,7 @@ class Batch(FarBackend):
         if any(row.state is State.RUNNING for row in rows) or (rows and began):
             return Status(Phase.RUNNING, self._queue.trouble)
         if rows:
-            return Status(Phase.QUEUED, self._queue.words(rows[0]))
+            return Status(Phase.QUEUED, self._queue.words(self._handle(job), rows[0]))
         if job.id + ".b" in self.far.records:
             return Status(Phase.RUNNING, self._queue.trouble)
         return Status(Phase.QUEUED, self._queue.trouble)

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from clustrix_ssh.agent.client import Agent
 from clustrix_ssh.farhost import FarHost
-from clustrix_ssh.schedulers.interface import End, Scheduler, Seen, Unavailable
+from clustrix_ssh.schedulers.interface import End, Scheduler, Seen, State, Unavailable
 from clustrix_ssh.submitting import run
 
 _SOON_SECONDS = 2.0
@@ -15,6 +16,8 @@ _SELDOM_SECONDS = 60.0
 _FIRST_SECONDS = 1.0
 """After a submission: many are over by then, and the scheduler need not be asked at all."""
 _PAST_SECONDS = 5.0
+_WHY_SECONDS = 60.0
+"""Between questions why a job waits: one job's answer, at most."""
 
 
 class QueueView:
@@ -31,6 +34,9 @@ class QueueView:
         """When the jobs of a number were submitted, or first heard of."""
         self._past: dict[str, End] = {}
         self._past_at = 0.0
+        self._why: dict[str, str] = {}
+        """Why jobs wait, by their numbers, where the queue itself does not tell."""
+        self._why_at = 0.0
         self.asked_at = 0.0
         """Monotonic time of the latest question that was answered."""
         self.trouble = ""
@@ -71,7 +77,23 @@ class QueueView:
         for handle, seen in rows.items():
             self._by_number.setdefault(handle.partition("_")[0], []).append(seen)
         self.asked_at = now
+        await self._ask_why(agent)
         self._next = time.monotonic() + self._pause_s
+
+    async def _ask_why(self, agent: Agent) -> None:
+        """One job's reason at a time: who waits longest without one, else whose answer is the oldest."""
+        self._why = {number: why for number, why in self._why.items() if number in self._by_number}
+        waiting = [number for number, rows in self._by_number.items() if rows[0].state is State.QUEUED]
+        new = [number for number in waiting if number not in self._why]
+        if not waiting or (not new and time.monotonic() - self._why_at < _WHY_SECONDS):
+            return
+        number = new[0] if new else next(number for number in self._why if number in waiting)
+        command = self._scheduler.explain(number)
+        if command is None:
+            return
+        self._why_at = time.monotonic()
+        self._why.pop(number, None)  # the latest answer is the last
+        self._why[number] = self._scheduler.read_explained(await run(agent, command))
 
     def answered(self, handle: str) -> bool:
         """Whether the scheduler has been asked since this was submitted, and some time after it: some take a moment."""
@@ -86,9 +108,11 @@ class QueueView:
             return []
         return sorted(self._by_number.get(handle, []), key=lambda seen: seen.state.value != "RUNNING")
 
-    def words(self, seen: Seen) -> str:
+    def words(self, handle: str, seen: Seen) -> str:
         """Why it waits: the scheduler's word, ours, and when it is expected to start."""
         text = seen.reason
+        if self._why.get(handle.partition("_")[0]):
+            text += f" ({self._why[handle.partition('_')[0]]})"
         if seen.hint:
             text += f": {seen.hint}"
         if seen.start is not None:
