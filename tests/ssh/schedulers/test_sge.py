@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ def script(**settings: Any) -> str:
 
 
 def directives(text: str) -> list[str]:
-    return [line.removeprefix("#$ ") for line in text.splitlines() if line.startswith("#$ ")]
+    return [line.removeprefix("#$ -") for line in text.splitlines() if line.startswith("#$ ")]
 
 
 def test_number_is_found() -> None:
@@ -237,12 +236,12 @@ def test_what_sge_does_not_have_is_refused(field: str) -> None:
 def test_hostile_value_is_passed_on_exactly_or_refused(field: str) -> None:
     """None of them begins a line of its own."""
     plain = len(script(memory_bytes=1 << 30, **{field: "plain"}).splitlines())
-    passed = 0
+    passed, refusals = 0, []
     for value in HOSTILE:
         try:
             text = script(memory_bytes=1 << 30, **{field: value})
         except Refused as error:
-            assert field in str(error)
+            refusals.append(str(error))
             continue
         passed += 1
         lines = text.splitlines()
@@ -251,6 +250,7 @@ def test_hostile_value_is_passed_on_exactly_or_refused(field: str) -> None:
         assert all(line.startswith("#$ -") for line in lines[1:-1])
         assert all(part in text for part in value.split(","))
     assert passed >= 2
+    assert all(field in said for said in refusals)
 
 
 def test_lines_that_sge_would_read_as_its_own_are_refused() -> None:
@@ -264,7 +264,9 @@ def test_limits_and_queues() -> None:
     conf = Answer(0, "max_aj_instances             2000\nmax_aj_tasks                 75000\nmax_u_jobs                   0\n", "")  # fmt: skip
     assert SGE.read_limits([conf]) == (75000, None)
     group = (
-        "CLUSTER QUEUE                   CQLOAD   USED    RES  AVAIL  TOTAL aoACDS  cdsuE  \n" + "-" * 80 + "\n"
+        "CLUSTER QUEUE                   CQLOAD   USED    RES  AVAIL  TOTAL aoACDS  cdsuE  \n"
+        + "-" * 80
+        + "\n"
         "all.q                             0.01      0      0      8      8      0      0 \n"
     )
     hosts = (
@@ -279,11 +281,7 @@ def test_limits_and_queues() -> None:
 
 def test_every_letter_of_a_state_is_understood() -> None:
     """All that sge_status(5) combines."""
-    for letters in ("qw", "hqw", "Eqw", "hRwq", "Rq", "T", "w"):
-        for state in (sge_answers._state(letters),):
-            assert state[0] in (State.QUEUED, State.RUNNING)
     waits = ["qw", "hqw", "Eqw", "hRwq"]
     runs = ["r", "t", "Rr", "Rt", "s", "ts", "S", "tS", "T", "dr", "dt", "dRr", "ds", "dS"]
     assert {sge_answers._state(letters)[0] for letters in waits} == {State.QUEUED}
     assert {sge_answers._state(letters)[0] for letters in runs} == {State.RUNNING}
-    assert len(list(itertools.chain(waits, runs))) == 18

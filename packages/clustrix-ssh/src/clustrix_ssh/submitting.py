@@ -180,7 +180,9 @@ def handles(number: str, jobs: Sequence[str], scheduler: Scheduler) -> dict[str,
 async def run(agent: Agent, command: Command, timeout_s: float = 60.0) -> Answer:
     """Run a command there.  Raises HostUnreachable, AgentError; a program that is not there answers with status 127."""
     try:
-        reply = await agent.ask("exec", command.stdin, argv=list(command.argv), timeout_s=timeout_s, login=command.login)
+        reply = await agent.ask(
+            "exec", command.stdin, argv=list(command.argv), timeout_s=timeout_s, login=command.login
+        )
     except AgentError as error:
         if error.kind == "ENOENT":
             return Answer(127, "", error.text)

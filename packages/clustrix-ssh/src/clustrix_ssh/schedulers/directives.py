@@ -37,7 +37,9 @@ def word(field: str, given: Any) -> str:
     """A single word within a list of ``name=value``.  Raises Refused."""
     text = value(field, given)
     if not re.fullmatch(r"[A-Za-z0-9_.:*+-]+", text):
-        raise Refused(f"{field} is {str(given)[:60]!r}: a single word is needed, of letters, digits, _ . : * + -")
+        raise Refused(
+            f"{field} is {str(given)[:60]!r}: a single word is needed, of letters, digits, _ . : * + -"
+        )
     return text
 
 

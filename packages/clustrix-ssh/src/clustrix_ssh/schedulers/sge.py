@@ -172,9 +172,9 @@ def _resources(need: Need) -> dict[str, str]:
         found["exclusive"] = "TRUE"
     if settings.get("constraint"):
         for part in str(settings["constraint"]).split(","):
-            name, _, one = part.partition("=")
+            name, equals, one = part.partition("=")
             found[directives.word("constraint", name)] = (
-                directives.value("constraint", one) if one else "TRUE"
+                directives.word("constraint", one) if equals else "TRUE"
             )
     return found
 

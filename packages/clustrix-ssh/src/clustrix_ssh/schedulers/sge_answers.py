@@ -35,6 +35,8 @@ _HINTS = {
 }
 _FAILED = re.compile(r"^(\d+)\s*(?::\s*(.*))?$")
 _LIMIT, _AFTER, _RESCHEDULED = 37, 100, 25
+_ASKED = 143
+"""What runs jobs there leaves so, without a result, when it was asked to end, and not by clustrix: qdel is the only cause that is left."""
 _NODE = {1, 19, 21, 22}
 """The execution daemon has lost the job, or has been started anew."""
 
@@ -69,7 +71,7 @@ def found(answer: Answer, names: Sequence[str]) -> dict[str, str]:
     check_heard(answer)
     if answer.status != 0:
         raise Unavailable(f"qstat: {said(answer)}")
-    text, _, accounts = answer.stdout.partition("</job_info>")
+    text, _, accounts = answer.stdout.rpartition("</job_info>")  # there is one within the other
     rows = {row["jobname"]: row["jobnumber"] for row in _accounts(accounts) if row.get("jobname") in names}
     for job in _xml(text + "</job_info>").iter("job_list"):
         name = job.findtext("full_job_name") or job.findtext("JB_name") or ""
@@ -184,7 +186,9 @@ def _end(row: dict[str, str]) -> End | None:
     if failed == _RESCHEDULED:
         return None
     cause = Cause.FINISHED if status == 0 else Cause.EXITED
-    if failed == _LIMIT:
+    if status == _ASKED:
+        cause = Cause.CANCELLED
+    elif failed == _LIMIT:
         cause = _which_limit(row, peak)
     elif failed in _NODE:
         cause = Cause.NODE
@@ -218,8 +222,7 @@ def _bytes(text: str) -> int:
     if not match:
         return 0
     return int(
-        float(match[1])
-        * {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}[match[2].upper()]
+        float(match[1]) * {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}[match[2].upper()]
     )
 
 
