@@ -150,9 +150,7 @@ def _directives(need: Need) -> list[tuple[str, str | None]]:
         if part:
             name, _, one = part.partition("=")
             resources[_RESOURCES.get(name, name)] = one or "TRUE"
-    for name, one in given.items():
-        ours.pop(name, None)
-        ours[name] = one
+    ours |= given
     rows = [("l", f"{name}={one}") for name, one in resources.items()]
     return [*ours.items(), *rows]
 
