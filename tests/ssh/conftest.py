@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.core.conftest import fresh_state, no_settings, same_settings, state
-from tests.testbed.fixtures import sge, slurm, sshd, user
+from tests.testbed.fixtures import pbs, sge, slurm, sshd, user
+from tests.testbed.pbs.cluster import Pbs
 from tests.testbed.sge import Sge
 from tests.testbed.sshd import Sshd
 from tests.testbed.user import remove_for
 
-__all__ = ["fresh_state", "no_settings", "same_settings", "sge", "slurm", "sshd", "state", "user"]
+__all__ = ["fresh_state", "no_settings", "pbs", "same_settings", "sge", "slurm", "sshd", "state", "user"]
 
 
 @pytest.fixture
@@ -40,6 +41,14 @@ def sge_known(home: Path, sge: Sge) -> Sge:
     with open(home / ".ssh" / "known_hosts", "a") as file:
         file.write(sge.sshd.known_hosts.read_text())
     return sge
+
+
+@pytest.fixture
+def pbs_known(home: Path, pbs: Pbs) -> Pbs:
+    """The host of PBS, which the home knows."""
+    with open(home / ".ssh" / "known_hosts", "a") as file:
+        file.write(pbs.sshd.known_hosts.read_text())
+    return pbs
 
 
 @pytest.fixture

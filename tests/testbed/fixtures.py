@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.testbed.packages import why_not
+from tests.testbed.pbs.cluster import Pbs
 from tests.testbed.sge import Sge
 from tests.testbed.slurm import Slurm
 from tests.testbed.sshd import Sshd
@@ -52,6 +53,14 @@ def sge(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> It
     cluster = Sge(_open_folder(tmp_path_factory, "sge"), user)
     yield cluster
     cluster.quiet()
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def pbs(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pbs]:
+    """A stand-in for PBS, with a SSH server."""
+    cluster = Pbs(_open_folder(tmp_path_factory, "pbs"), user)
+    yield cluster
     cluster.stop()
 
 

@@ -24,6 +24,7 @@ def clustrix_register(registry: Registry) -> None:
     rest = [field for field in JOB_FIELDS if field not in own]
     registry.backend("slurm", "clustrix_ssh.clusters:SlurmCluster", title="Slurm", fields=rest)
     registry.backend("sge", "clustrix_ssh.clusters:SgeCluster", title="SGE")
+    registry.backend("pbs", "clustrix_ssh.clusters:PbsCluster", title="PBS")
     registry.command(
         "hosts",
         "clustrix_ssh.cli.hosts:hosts",

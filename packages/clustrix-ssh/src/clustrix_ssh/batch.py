@@ -7,17 +7,17 @@ import posixpath
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from clustrix.backends import Host, JobSpec, Phase, Receipt, Status
-from clustrix_ssh.agent.client import AgentError
+from clustrix.backends import Host, HostUnreachable, JobSpec, Phase, Receipt, Status
+from clustrix_ssh.agent.client import Agent, AgentError
 from clustrix_ssh.backend import FarBackend, forbid, is_forbidden
 from clustrix_ssh.lost import Left, decide
 from clustrix_ssh.mapends import Maps
 from clustrix_ssh.orders import FarJob, Shape
 from clustrix_ssh.preamble import preamble
 from clustrix_ssh.queueview import QueueView
-from clustrix_ssh.schedulers.interface import End, Need, Refused, Scheduler, State
+from clustrix_ssh.schedulers.interface import End, Need, Refused, Scheduler, State, Unavailable
 from clustrix_ssh.submitting import BATCH, JOBS, Submitter, run
 from clustrix_ssh.submitting import Batch as Submission
 from clustrix_ssh.verdicts import write
@@ -33,12 +33,13 @@ _LONGEST_ELEMENT_SECONDS = 2 * 3600.0
 class Batch(FarBackend):
     """A cluster."""
 
-    scheduler: ClassVar[Scheduler]
+    scheduler: Scheduler
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self._submitter = Submitter(self.far, self.scheduler)
         self._queue = QueueView(self.far, self.scheduler)
+        self._is_known = not self.scheduler.dialects
         self._left: dict[str, Left] = {}
         """Jobs that are in no queue any more, and have no result that can be seen."""
         self._again: set[str] = set()
@@ -53,6 +54,10 @@ class Batch(FarBackend):
 
     async def _submit(self, jobs: Sequence[JobSpec]) -> Sequence[Receipt]:
         agent = await self.far.agent()
+        try:
+            await self._know(agent)
+        except Unavailable as error:
+            return [Receipt(refused=f"{self.far.name}: {error}") for _ in jobs]
         await self.far.kit()
         stale = [job for job in jobs if job.id in self._again]
         if stale:
@@ -75,6 +80,14 @@ class Batch(FarBackend):
             self._left.pop(job.id, None)
         self._queue.expect([receipt.handle for receipt in receipts.values()])
         return [receipts[job.id] for job in jobs]
+
+    async def _know(self, agent: Agent) -> None:
+        """Which dialect is spoken there.  Raises Unavailable when there is no such scheduler."""
+        if not self._is_known:
+            version = self.scheduler.read_version(await run(agent, self.scheduler.version()))
+            self.scheduler = self.scheduler.of_version(version)
+            self._submitter.scheduler = self._queue.scheduler = self.scheduler
+            self._is_known = True
 
     async def _most_in_an_array(self, wanted: int) -> int:
         """What the site allows; asked once, when somebody wants many."""
@@ -138,6 +151,7 @@ class Batch(FarBackend):
         open_jobs = [job for job in jobs if not self.is_done(job)]
         try:
             if open_jobs:
+                await self._know_or_wait()
                 handles = [self._handle(job) for job in open_jobs]
                 await self._queue.look({_number(handle) for handle in handles if handle})
             gone = [job for job in open_jobs if self._has_left(job)]
@@ -149,6 +163,12 @@ class Batch(FarBackend):
         except AgentError as error:
             raise self.trouble(error) from error
         return [self._status(job) for job in jobs]
+
+    async def _know_or_wait(self) -> None:
+        try:
+            await self._know(await self.far.agent())
+        except Unavailable as error:
+            raise HostUnreachable(f"{self.far.name}: {error}") from error
 
     def _has_left(self, job: JobSpec) -> bool:
         if not self._handle(job):
@@ -239,6 +259,7 @@ class Batch(FarBackend):
         folders = [self.far.paths.job(job.id) for job in jobs]
         try:
             await agent.ask("many", ops=forbid(folders))
+            await self._know_or_wait()
             for command in self.scheduler.cancel([self._handle(job) for job in jobs if self._handle(job)]):
                 self.scheduler.check_cancelled(await run(agent, command))
         except AgentError as error:

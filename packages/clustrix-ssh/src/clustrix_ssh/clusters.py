@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from clustrix_ssh.batch import Batch
 from clustrix_ssh.schedulers.interface import Scheduler
+from clustrix_ssh.schedulers.pbs import Pbs
 from clustrix_ssh.schedulers.sge import Sge
 from clustrix_ssh.schedulers.slurm import Slurm
 
@@ -13,16 +12,22 @@ from clustrix_ssh.schedulers.slurm import Slurm
 class SlurmCluster(Batch):
     """Slurm, from outside or on its login node."""
 
-    scheduler: ClassVar[Scheduler] = Slurm()
+    scheduler: Scheduler = Slurm()
+
+
+class PbsCluster(Batch):
+    """OpenPBS, PBS Professional or Torque, from outside or on its login node."""
+
+    scheduler: Scheduler = Pbs()
 
 
 class SgeCluster(Batch):
     """SGE, from outside or on its submit host."""
 
-    scheduler: ClassVar[Scheduler] = Sge()
+    scheduler: Scheduler = Sge()
 
 
 SCHEDULERS: dict[str, Scheduler] = {
-    backend.scheduler.name: backend.scheduler for backend in (SlurmCluster, SgeCluster)
+    backend.scheduler.name: backend.scheduler for backend in (SlurmCluster, SgeCluster, PbsCluster)
 }
 """By the name of their backend."""

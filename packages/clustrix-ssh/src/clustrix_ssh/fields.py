@@ -8,7 +8,7 @@ from clustrix.config import kinds
 from clustrix.config.field import Field
 from clustrix.errors import ConfigError
 
-_BATCH = ("slurm", "sge")
+_BATCH = ("slurm", "sge", "pbs")
 _ALL = ("ssh", *_BATCH)
 _FAR = {"cluster_type": _ALL}
 _SCHEDULED = {"cluster_type": _BATCH}
@@ -293,22 +293,24 @@ JOB_FIELDS = (
     Field(
         "memory_resource",
         kinds.text(100),
-        "h_vmem",
-        "The resource by which memory is asked for: sites of SGE differ (h_vmem, mem_free, virtual_free, s_vmem).",
+        None,
+        "The resource by which memory is asked for, since sites differ: of SGE h_vmem, mem_free, virtual_free, s_vmem; of PBS mem, vmem, "
+        "pmem, pvmem. None: h_vmem, and mem.",
         "mem_free",
         group="scheduler",
-        shown={"cluster_type": ("sge",)},
+        shown={"cluster_type": ("sge", "pbs")},
         option="memory_resource",
     ),
     Field(
         "memory_per",
         kinds.choice("slot", "job"),
-        "slot",
-        'Whether that resource is counted for each slot (memory is divided by the cores then) or for the whole "job".',
+        None,
+        'Whether that resource is counted for each "slot" (memory is divided by the cores then) or for the whole "job". None: as is '
+        "usual for it: by slot on SGE and for PBS's pmem and pvmem, else for the job.",
         "job",
         group="scheduler",
         choices=("slot", "job"),
-        shown={"cluster_type": ("sge",)},
+        shown={"cluster_type": ("sge", "pbs")},
         option="memory_per",
     ),
     Field(

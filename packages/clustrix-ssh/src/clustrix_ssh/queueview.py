@@ -25,7 +25,7 @@ class QueueView:
 
     def __init__(self, far: FarHost, scheduler: Scheduler) -> None:
         self._far = far
-        self._scheduler = scheduler
+        self.scheduler = scheduler
         self._rows: dict[str, Seen] = {}
         self._by_number: dict[str, list[Seen]] = {}
         self._pause_s = _SOON_SECONDS
@@ -65,9 +65,9 @@ class QueueView:
         agent = await self._far.agent()
         user = self._far.facts["user"]
         try:
-            rows = self._scheduler.read_look(await run(agent, self._scheduler.look(user, sorted(numbers))))
+            rows = self.scheduler.read_look(await run(agent, self.scheduler.look(user, sorted(numbers))))
         except Unavailable as error:
-            self.trouble = f"{self._scheduler.title} does not answer: {error}"
+            self.trouble = f"{self.scheduler.title} does not answer: {error}"
             self._next = time.monotonic() + self._pause_s
             return
         self.trouble = ""
@@ -88,12 +88,12 @@ class QueueView:
         if not waiting or (not new and time.monotonic() - self._why_at < _WHY_SECONDS):
             return
         number = new[0] if new else next(number for number in self._why if number in waiting)
-        command = self._scheduler.explain(number)
+        command = self.scheduler.explain(number)
         if command is None:
             return
         self._why_at = time.monotonic()
         self._why.pop(number, None)  # the latest answer is the last
-        self._why[number] = self._scheduler.read_explained(await run(agent, command))
+        self._why[number] = self.scheduler.read_explained(await run(agent, command))
 
     def answered(self, handle: str) -> bool:
         """Whether the scheduler has been asked since this was submitted, and some time after it: some take a moment."""
@@ -127,9 +127,9 @@ class QueueView:
             return self._past
         self._past_at = now
         agent = await self._far.agent()
-        for command in self._scheduler.past(sorted({handle.partition("_")[0] for handle in wanted})):
+        for command in self.scheduler.past(sorted({handle.partition("_")[0] for handle in wanted})):
             try:
-                found = self._scheduler.read_past(await run(agent, command))
+                found = self.scheduler.read_past(await run(agent, command))
             except Unavailable:
                 continue
             self._past.update({handle: end for handle, end in found.items() if end is not None})

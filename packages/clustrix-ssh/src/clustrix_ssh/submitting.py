@@ -53,7 +53,7 @@ class Submitter:
 
     def __init__(self, far: FarHost, scheduler: Scheduler) -> None:
         self._far = far
-        self._scheduler = scheduler
+        self.scheduler = scheduler
 
     async def submit(self, batch: Batch, anew: bool = False) -> dict[str, str]:
         """Handles by job.  Jobs that another submission has already keep the handles of that one, unless they are to have this one ``anew``.
@@ -68,7 +68,7 @@ class Submitter:
                 raise
             return await self._sort_out(batch, json.loads(error.text))
         number = await self._number(agent, batch.name, reply)
-        return handles(number, [job.spec.id for job in batch.jobs], self._scheduler)
+        return handles(number, [job.spec.id for job in batch.jobs], self.scheduler)
 
     async def _send(self, agent: Agent, batch: Batch, exclusive: bool) -> Reply:
         folder = self._far.paths.batch(batch.name)
@@ -97,11 +97,11 @@ class Submitter:
         return {
             "do": "once",
             "folder": self._far.paths.batch(name),
-            "argv": list(self._scheduler.submit_command()),
-            "clear": list(self._scheduler.cleared_variables),
-            "keep_variables": list(self._scheduler.kept_variables),
+            "argv": list(self.scheduler.submit_command()),
+            "clear": list(self.scheduler.cleared_variables),
+            "keep_variables": list(self.scheduler.kept_variables),
             "timeout_s": SUBMIT_SECONDS,
-            "login": self._scheduler.login,
+            "login": self.scheduler.login,
         }
 
     async def _number(self, agent: Agent, name: str, reply: Reply) -> str:
@@ -113,21 +113,21 @@ class Submitter:
         number = await self._find(agent, name)
         if number is None:
             # It is in no queue: it may be made again, when the scheduler is there again.
-            raise HostUnreachable(f"{self._scheduler.title} does not take jobs at the moment: {why}") from why
+            raise HostUnreachable(f"{self.scheduler.title} does not take jobs at the moment: {why}") from why
         return number
 
     def _read(self, reply: Reply) -> str:
         if reply.header.get("unknown"):
             raise Unavailable("nobody saw what became of the submission")
         answer = Answer(reply.header["status"], reply.header["out"], reply.payload.decode("utf-8", "replace"))
-        return self._scheduler.read_submitted(answer)
+        return self.scheduler.read_submitted(answer)
 
     async def _find(self, agent: Agent, name: str) -> str | None:
-        command = self._scheduler.find(self._far.facts["user"], [name])
+        command = self.scheduler.find(self._far.facts["user"], [name])
         try:
-            return self._scheduler.read_found(await run(agent, command), [name]).get(name)
+            return self.scheduler.read_found(await run(agent, command), [name]).get(name)
         except Unavailable as error:
-            raise HostUnreachable(f"{self._scheduler.title} does not answer: {error}") from error
+            raise HostUnreachable(f"{self.scheduler.title} does not answer: {error}") from error
 
     async def _sort_out(self, batch: Batch, taken: Mapping[str, str]) -> dict[str, str]:
         """Some of the jobs are in earlier submissions, which a dispatcher before this one has made."""
@@ -143,7 +143,7 @@ class Submitter:
             agent = await self._far.agent()
             reply = await self._send(agent, batch._replace(jobs=rest), exclusive=False)
             number = await self._number(agent, batch.name, reply)
-            found |= handles(number, [job.spec.id for job in rest], self._scheduler)
+            found |= handles(number, [job.spec.id for job in rest], self.scheduler)
         return found
 
     async def _take_up(self, name: str, jobs: Sequence[FarJob]) -> dict[str, str]:
@@ -166,7 +166,7 @@ class Submitter:
                 answer = await agent.ask("once", payload, **_without_do(self._once(name)), again=True)
                 known = await self._number(agent, name, answer)
             number = known
-        every = handles(number, [posixpath.basename(path) for path in folders], self._scheduler)
+        every = handles(number, [posixpath.basename(path) for path in folders], self.scheduler)
         return {job.spec.id: every[job.spec.id] for job in jobs}
 
 

@@ -22,13 +22,18 @@ def take(folder: str, around: Surroundings) -> bool | None:
     if claim.take(folder, claim.myself()):
         _note(folder, around)
         return True
-    if not around.number or not around.restarts:
+    if not around.number or around.restarts == 0:
         return False
     noted = _noted(folder)
     if noted is None:  # that run was ended before it could note, or is about to
         time.sleep(_NOTE_SECONDS)
         noted = _noted(folder)
-    if noted is not None and (noted[0] != around.number or noted[1] >= around.restarts):
+    if around.restarts is None:
+        # A scheduler runs no job twice at a time: who has its number, and is not the first, is the next.
+        if noted is None or noted[0] != around.number:
+            return False
+        around = around._replace(restarts=noted[1] + 1)
+    elif noted is not None and (noted[0] != around.number or noted[1] >= around.restarts):
         return False
     try:
         os.close(
@@ -45,7 +50,7 @@ def take(folder: str, around: Surroundings) -> bool | None:
 def _note(folder: str, around: Surroundings) -> None:
     aside = os.path.join(folder, f".{_TAKER}-{os.getpid()}")
     with open(aside, "w", encoding="ascii") as file:
-        json.dump([around.number, around.restarts], file)
+        json.dump([around.number, around.restarts or 0], file)
     os.rename(aside, os.path.join(folder, _TAKER))
 
 

@@ -17,8 +17,8 @@ class Surroundings(NamedTuple):
 
     number: str
     """What the scheduler calls the job."""
-    restarts: int
-    """How often it has been queued again by the scheduler."""
+    restarts: int | None
+    """How often it has been queued again by the scheduler; None where that may be, and nobody counts."""
     ends: float | None
     """When the scheduler will end it, in seconds since the epoch."""
     cores: int | None
@@ -39,11 +39,11 @@ def look(began: float, time_s: float | None) -> Surroundings:
             _cores(environ.get("SLURM_CPUS_ON_NODE", "")),
         )
     if "SGE_ROOT" in environ and "JOB_ID" in environ:
-        return Surroundings(
-            environ["JOB_ID"], int(environ.get("RESTARTED", "0")), ends, _cores(environ.get("NSLOTS", ""))
-        )
+        restarts = None if environ.get("RESTARTED", "0") != "0" else 0
+        return Surroundings(environ["JOB_ID"], restarts, ends, _cores(environ.get("NSLOTS", "")))
     if "PBS_JOBID" in environ:
-        return Surroundings(environ["PBS_JOBID"], 0, ends, _cores(environ.get("NCPUS", "")))
+        given = environ.get("NCPUS") or environ.get("PBS_NUM_PPN") or ""
+        return Surroundings(environ["PBS_JOBID"], None, ends, _cores(given))
     return Surroundings("", 0, None, _cores(environ.get("CLUSTRIX_CORES", "")))
 
 

@@ -56,6 +56,15 @@ def options(field: str, given: Mapping[str, Any]) -> dict[str, str | None]:
     return found
 
 
+def resources(given: str | None) -> dict[str, str]:
+    """Of an option that lists them: ``h_rt=60,gpu`` is two, the second without a value.  Raises Refused."""
+    text = given or ""
+    if '"' in text:
+        raise Refused(f"scheduler_options['l'] has a space, which would end it: {text[:60]}")
+    pairs = (part.partition("=") for part in text.split(",") if part)
+    return {name: one for name, _, one in pairs}
+
+
 def hours(seconds: float) -> str:
     """``H:MM:SS``, rounded up to full seconds."""
     whole = math.ceil(seconds)

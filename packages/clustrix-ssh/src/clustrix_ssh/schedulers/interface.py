@@ -152,6 +152,8 @@ class Scheduler:
     title: ClassVar[str] = ""
     login: ClassVar[bool] = False
     """Whether a submission needs what a login shell sets (``SGE_ROOT``), beyond the path."""
+    dialects: ClassVar[bool] = False
+    """Whether its version has to be known before anything else is asked; see ``of_version``."""
     first_index: ClassVar[int] = 0
     """The index of an array's first element."""
     index_variable: ClassVar[str] = ""
@@ -172,6 +174,10 @@ class Scheduler:
     def read_version(self, answer: Answer) -> str:
         """ "slurm 22.05.8".  Raises Unavailable when there is no such scheduler there, with a sentence."""
         raise NotImplementedError
+
+    def of_version(self, version: str) -> Scheduler:
+        """What speaks to that version."""
+        return self
 
     def script(self, need: Need, lines: Sequence[str]) -> str:
         """The whole script: interpreter line, directives, then ``lines`` (shell commands, quoted already).

@@ -146,10 +146,8 @@ def _directives(need: Need) -> list[tuple[str, str | None]]:
             raise Refused(f"{field}: SGE has no such thing; see scheduler_options for what it has")
     resources = _resources(need)
     given = directives.options("scheduler_options", settings.get("scheduler_options") or {})
-    for part in (given.pop("l", None) or "").strip('"').split(","):
-        if part:
-            name, _, one = part.partition("=")
-            resources[_RESOURCES.get(name, name)] = one or "TRUE"
+    for name, one in directives.resources(given.pop("l", None)).items():
+        resources[_RESOURCES.get(name, name)] = one or "TRUE"
     ours |= given
     rows = [("l", f"{name}={one}") for name, one in resources.items()]
     return [*ours.items(), *rows]

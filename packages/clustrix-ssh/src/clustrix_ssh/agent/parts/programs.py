@@ -39,6 +39,9 @@ class Programs:
         with self.lock:
             if self.login is None:
                 self.login = self._ask_shell()
+                # Its profile may set the path anew: what was in front stays there.
+                paths = [os.environ.get("PATH", os.defpath), self.login.get("PATH", "")]
+                self.login["PATH"] = os.pathsep.join(path for path in paths if path)
             return self.login
 
     def _ask_shell(self):
