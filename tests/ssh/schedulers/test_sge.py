@@ -10,6 +10,7 @@ import pytest
 from clustrix_ssh.schedulers import sge_answers
 from clustrix_ssh.schedulers.interface import Answer, Cause, Full, Need, Refused, State, Unavailable
 from clustrix_ssh.schedulers.sge import Sge
+from tests.ssh.schedulers.support import recorded
 from tests.ssh.schedulers.test_slurm import HOSTILE
 
 SGE = Sge()
@@ -17,14 +18,7 @@ SAMPLES = Path(__file__).parents[1] / "samples" / "sge"
 
 
 def sample(name: str) -> Answer:
-    """What a real one has said: a command, its output, its errors marked, its exit status."""
-    lines = (SAMPLES / f"{name}.txt").read_text().splitlines()
-    assert lines[0].startswith("$ ")
-    status = int(lines[-1].partition("exit status: ")[2])
-    body = lines[1:-1]
-    errors = [line.removeprefix("stderr: ") for line in body if line.startswith("stderr: ")]
-    said = [line for line in body if not line.startswith("stderr: ")]
-    return Answer(status, "".join(f"{line}\n" for line in said), "".join(f"{line}\n" for line in errors))
+    return recorded(SAMPLES / f"{name}.txt")
 
 
 def script(**settings: Any) -> str:

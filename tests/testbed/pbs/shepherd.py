@@ -16,6 +16,7 @@ _WALLTIME, _MEMORY = -29, -27
 
 
 def main(spool, name):
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the server, which began this, does not wait for it
     with open(os.path.join(spool, "jobs", name)) as file:
         job = json.load(file)
     user = pwd.getpwnam(job["user"])

@@ -38,13 +38,7 @@ class Refusal(Exception):
 
 def parse(argv: list[str], script: str, said: dict[str, Any], user: pwd.struct_passwd, number: int) -> Job:
     """Raises Refusal."""
-    operands = (
-        [argv[-1]]
-        if argv and not argv[-1].startswith("-") and (len(argv) < 2 or argv[-2][:2] not in _with_value())
-        else []
-    )
-    own = argv[: len(argv) - len(operands)]
-    options = _options(own)
+    options = _options(argv)
     for name, value in _options(_directives(script)):
         if name == "l" or name not in dict(options):
             options.append((name, value))
@@ -59,7 +53,7 @@ def parse(argv: list[str], script: str, said: dict[str, Any], user: pwd.struct_p
         shell=environ.get("SHELL", "/bin/sh"),
         state="Q",
         queued=time.time(),
-        arguments=" ".join(shlex.quote(part) if " " in part else part for part in own),
+        arguments=" ".join(shlex.quote(part) if " " in part else part for part in argv),
     )
     whole: dict[str, str] = {}
     for name, value in options:
@@ -71,10 +65,6 @@ def parse(argv: list[str], script: str, said: dict[str, Any], user: pwd.struct_p
         job.state = "H"
         job.hold = "u" if job.hold == "u" else "s"
     return job
-
-
-def _with_value() -> set[str]:
-    return {f"-{letter}" for letter in _TAKES}
 
 
 def _directives(script: str) -> list[str]:

@@ -213,7 +213,7 @@ class Batch(FarBackend):
         handle, title = self._handle(job), self.scheduler.title
         own = {name: end for name, end in ends.items() if handle in (name, _number(name))}
         if left.said is None:
-            left.said = await self._said(job)
+            left.said, left.taken = await self._said(job)
         if job.kind == "map":
             found = await self._maps.look_after(job, left, own, state, left.said, title)
         else:
@@ -226,13 +226,14 @@ class Batch(FarBackend):
             self._again.add(job.id)
         return found.status
 
-    async def _said(self, job: JobSpec) -> str:
+    async def _said(self, job: JobSpec) -> tuple[str, bool]:
         agent = await self.far.agent()
         folder = self.far.paths.job(job.id)
         name = (await agent.ask("texts", paths=[posixpath.join(folder, BATCH)])).header["texts"][0]
-        paths = [f"{self.far.paths.batch(name or '-')}/log", f"{folder}/err"]
+        paths = [f"{self.far.paths.batch(name or '-')}/log", f"{folder}/err", f"{folder}/taken"]
         reply = await agent.ask("texts", paths=paths)
-        return "".join(text or "" for text in reply.header["texts"])
+        *said, taken = reply.header["texts"]
+        return "".join(text or "" for text in said), taken is not None
 
     async def _more_elements(self, job: JobSpec, offset: int, left: int) -> None:
         agent = await self.far.agent()

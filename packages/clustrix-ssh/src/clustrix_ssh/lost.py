@@ -29,6 +29,8 @@ class Left:
         self.status: Status | None = None
         self.said: str | None = None
         """The end of what it has printed, once that was asked for."""
+        self.taken = False
+        """Whether it knew that it was being ended from outside."""
 
 
 class Decision(NamedTuple):
@@ -47,6 +49,11 @@ def decide(job: JobSpec, left: Left, end: End | None, *, begun: bool, said: str,
         return Decision(verdict=of_end(job, end, said))
     if not begun and end is not None and end.exit_status:
         return Decision(verdict=not_begun(end.exit_status, said, otherwise=end.evidence))
+    if left.taken and end is None and waited >= ENDED_SECONDS:
+        cause = f"it was ended from outside, not by clustrix, and {system} does not remember why"
+        return Decision(
+            verdict=error(CANCELLED, "JobCancelled", cause, "Ask who did that, or submit it again.", {}, said)
+        )
     if waited < LATE_SECONDS:
         evidence = f" ({end.evidence})" if end is not None else ""
         return Decision(Status(Phase.RUNNING if begun else Phase.QUEUED, WAITS + evidence))

@@ -45,6 +45,8 @@ CANCELLED = "cancelled"
 FACTS = "facts"
 """JSON: what clustrix has sent along with the job."""
 STAGED = "staged"
+TAKEN = "taken"
+"""In the job's folder when it was ended from outside, and not by its user: whoever did that may have no memory."""
 EX_TAKEN = 143
 """Ended from outside; the scheduler knows why."""
 
@@ -163,7 +165,8 @@ class _Call(watch.CallWatch):
         why = _why_ended(self._order, self._around) if self._cancelled else None
         if self._cancelled and not _is_whole(self._order):
             if why is None:
-                return EX_TAKEN
+                with open(self._order.file(TAKEN), "w"):
+                    return EX_TAKEN
             self._commit_error(self._verdict(0, why, 0))
         elif not os.path.exists(self._order.file(STAGED)):
             assert self._found is not None
@@ -176,8 +179,9 @@ class _Call(watch.CallWatch):
 
 
 def _run_call(order: setup.Order, told: Told, around: surroundings.Surroundings) -> int:
-    with suppress(FileNotFoundError):
-        os.unlink(order.file(STAGED))  # of a run before a restart
+    for name in (STAGED, TAKEN):  # of a run before a restart
+        with suppress(FileNotFoundError):
+            os.unlink(order.file(name))
     bundle = _bundle(order)
 
     def work(worker: int, ranges: list[list[int]]) -> int:

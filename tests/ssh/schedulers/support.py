@@ -1,0 +1,18 @@
+"""What schedulers have been heard to say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clustrix_ssh.schedulers.interface import Answer
+
+
+def recorded(path: Path) -> Answer:
+    """A command, its output, its errors marked, its exit status."""
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("$ ")
+    status = int(lines[-1].partition("exit status: ")[2])
+    body = lines[1:-1]
+    errors = [line.removeprefix("stderr: ") for line in body if line.startswith("stderr: ")]
+    said = [line for line in body if not line.startswith("stderr: ")]
+    return Answer(status, "".join(f"{line}\n" for line in said), "".join(f"{line}\n" for line in errors))
