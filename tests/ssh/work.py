@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from clustrix import cluster
+from clustrix import checkpoint, cluster, current_job, restore
 
 
 @cluster
@@ -30,3 +30,34 @@ def note(number: int, folder: str) -> int:
         file.write("run\n")
     time.sleep(0.3)
     return number
+
+
+@cluster
+def count_on(steps: int, begun: str = "") -> tuple[int, list[tuple[int, float | None]]]:
+    """Count in steps of a tenth of a second, from where it was; tells of each run its attempt and its time."""
+    job = current_job()
+    count, runs = restore((0, []))
+    runs = [*runs, (job.attempt, job.time_left) if job is not None else (0, None)]
+    checkpoint((count, runs))
+    if begun:
+        with open(begun, "a") as file:
+            file.write("run\n")
+    while count < steps:
+        time.sleep(0.1)
+        count += 1
+        checkpoint((count, runs))
+    return count, runs
+
+
+@cluster
+def tell_and_wait(path: str, seconds: float) -> None:
+    """Write down that it has begun, and that it was ended."""
+    try:
+        if path:
+            with open(path, "a") as file:
+                file.write("begun\n")
+        time.sleep(seconds)
+    finally:
+        if path:
+            with open(path, "a") as file:
+                file.write("ended\n")

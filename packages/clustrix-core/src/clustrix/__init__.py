@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clustrix.listing import jobs
     from clustrix.mapresult import MapResult
     from clustrix.reports import Progress
-    from clustrix.within import CurrentJob, current_job, progress
+    from clustrix.within import CurrentJob, checkpoint, current_job, progress, restore
 
 __version__ = "0.2.0"
 
@@ -32,6 +32,7 @@ __all__ = [
     "Progress",
     "as_completed",
     "attach",
+    "checkpoint",
     "cluster",
     "configure",
     "current_job",
@@ -40,6 +41,7 @@ __all__ = [
     "jobs",
     "load_config",
     "progress",
+    "restore",
     "save_config",
     "wait",
 ]
@@ -55,6 +57,7 @@ _HOMES = {
     "Progress": "clustrix.reports",
     "as_completed": "clustrix.collecting",
     "attach": "clustrix.attaching",
+    "checkpoint": "clustrix.within",
     "cluster": "clustrix.decorator",
     "configure": "clustrix.config",
     "current_job": "clustrix.within",
@@ -64,6 +67,7 @@ _HOMES = {
     "get_config": "clustrix.config",
     "load_config": "clustrix.config",
     "progress": "clustrix.within",
+    "restore": "clustrix.within",
     "save_config": "clustrix.config",
 }
 

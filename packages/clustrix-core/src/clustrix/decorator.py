@@ -236,6 +236,8 @@ def cluster(
     retry_delay: str | float | None = ...,
     retry_memory: float | None = ...,
     retry_memory_limit: str | int | None = ...,
+    on_time_limit: str = ...,
+    max_requeues: int = ...,
     cleanup_on_success: bool = ...,
     retry_on: type[Exception] | str | Sequence[type[Exception] | str] = ...,
     reuse: bool = ...,

@@ -31,7 +31,7 @@ from clustrix.journal.ids import new_id
 from clustrix.mapresult import MapResult
 from clustrix.plugins import fields_of
 from clustrix.runner import bounds, filters
-from clustrix.runner.policy import RAISE, Policy
+from clustrix.runner.policy import RAISE, REQUEUE, Policy
 from clustrix.runner.setup import JOB_VARIABLE
 from clustrix.session import Session, session
 
@@ -249,7 +249,8 @@ def _spec(subject: Subject, kind: str) -> str:
     """The place of the submission, with what there is to say beside it."""
     settings = subject.settings
     more: dict[str, Any] = {}
-    if settings["retries"] or settings["retry_memory"] or settings["on_error"] != RAISE:
+    requeues = settings["max_requeues"] if settings["on_time_limit"] == REQUEUE else 0
+    if settings["retries"] or settings["retry_memory"] or settings["on_error"] != RAISE or requeues:
         more["policy"] = Policy(
             settings["on_error"],
             settings["retries"],
@@ -257,6 +258,7 @@ def _spec(subject: Subject, kind: str) -> str:
             settings["retry_delay"],
             settings["retry_memory"] or 1.0,
             settings["retry_memory_limit"],
+            requeues,
         )._asdict()
     if kind == "map" and settings["max_parallel_jobs"]:
         more["workers"] = settings["max_parallel_jobs"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from clustrix.runner import current
 from clustrix.runner.current import CurrentJob
 
-__all__ = ["CurrentJob", "current_job", "progress"]
+__all__ = ["CurrentJob", "checkpoint", "current_job", "progress", "restore"]
 
 
 def current_job() -> CurrentJob | None:
@@ -32,3 +33,22 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
         raise TypeError(f"progress(): message must be a text, not {message!r}")
     if current.running is not None:
         current.running.report(done, total, message)
+
+
+def checkpoint(obj: object) -> None:
+    """Save what the job needs to go on from here, in place of what it has saved before; of a map, for this item.
+
+    It is kept until the job has ended, whatever attempts that takes.  It is on disk when this returns, so in a loop call it every few
+    seconds, not in every turn.  Outside of a job it does nothing.  Raises TypeError for what cannot be pickled, OSError when there
+    is no room: the one before stays.
+    """
+    if current.running is not None:
+        current.running.save(obj)
+
+
+def restore(default: Any = None) -> Any:
+    """What this job, or this item of a map, has saved last, perhaps in an earlier attempt; ``default`` if it has saved nothing.
+
+    Raises ValueError if that is damaged.
+    """
+    return default if current.running is None else current.running.restore(default)

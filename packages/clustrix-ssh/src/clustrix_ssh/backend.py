@@ -15,6 +15,7 @@ from clustrix_ssh.farhost import FarHost
 from clustrix_ssh.fetching import fetch
 from clustrix_ssh.orders import FarJob, Shape, far_job
 from clustrix_ssh.preamble import Preamble, preamble
+from clustrix_ssh.schedulers.interface import Requeue
 from clustrix_ssh.sending import send_blobs
 
 _FULL = {
@@ -97,13 +98,30 @@ class FarBackend(Backend):
             try:
                 found.append(
                     await asyncio.to_thread(
-                        far_job, job, self.far.paths, shape, python, script, self.same_machine, seal
+                        far_job,
+                        job,
+                        self.far.paths,
+                        shape,
+                        python,
+                        script,
+                        self.same_machine,
+                        seal,
+                        self.requeue(),
+                        self.notice_s(job),
                     )
                 )
             except (Unsealable, FileNotFoundError) as error:
                 found.append(Receipt(refused=f"what was submitted is not whole: {error}"))
         await send_blobs(agent, self.far.paths, [job for job in found if isinstance(job, FarJob)])
         return found
+
+    def notice_s(self, job: JobSpec) -> float:
+        """How long before the end of its time a job gets a signal that its user has asked for, in seconds."""
+        return 0.0
+
+    def requeue(self) -> Requeue | None:
+        """How a job has itself queued again from within; None if it cannot."""
+        return None
 
     async def script(self, job: JobSpec, before: Preamble, python: str) -> str:
         """Runs the job by itself: its preamble, then its Python."""
@@ -139,6 +157,12 @@ class FarBackend(Backend):
             raise self.trouble(error) from error
 
     async def clean(self, jobs: Sequence[JobSpec]) -> None:
+        await self.reset(jobs)
+        if jobs:
+            paths = [self.far.paths.checkpoint(job.id) for job in jobs]
+            await self._ask(await self.far.agent(), "remove", paths=paths)
+
+    async def reset(self, jobs: Sequence[JobSpec]) -> None:
         if not jobs:
             return
         agent = await self.far.agent()

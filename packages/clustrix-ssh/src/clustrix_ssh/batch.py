@@ -17,7 +17,7 @@ from clustrix_ssh.mapends import Maps
 from clustrix_ssh.orders import FarJob, Shape
 from clustrix_ssh.preamble import preamble
 from clustrix_ssh.queueview import QueueView
-from clustrix_ssh.schedulers.interface import End, Need, Refused, Scheduler, State, Unavailable
+from clustrix_ssh.schedulers.interface import End, Need, Refused, Requeue, Scheduler, State, Unavailable
 from clustrix_ssh.submitting import BATCH, JOBS, Submitter, run
 from clustrix_ssh.submitting import Batch as Submission
 from clustrix_ssh.verdicts import write
@@ -142,6 +142,12 @@ class Batch(FarBackend):
         )
         lines = [*preamble(spec.settings).lines, "exec " + shlex.join([*start, *arguments])]
         return system.script(need, lines)
+
+    def notice_s(self, job: JobSpec) -> float:
+        return self.scheduler.notice_s(job.settings, job.time_s)
+
+    def requeue(self) -> Requeue | None:
+        return self.scheduler.requeue()
 
     # -- where jobs are
 
@@ -268,13 +274,13 @@ class Batch(FarBackend):
         self._cancelled.update(job.id for job in jobs)
         self._queue.hurry()
 
-    async def clean(self, jobs: Sequence[JobSpec]) -> None:
+    async def reset(self, jobs: Sequence[JobSpec]) -> None:
         maps = [self._handle(job) for job in jobs if job.kind == "map" and self._handle(job)]
         if maps:  # some of its elements may not have begun
             agent = await self.far.agent()
             for command in self.scheduler.cancel(maps):
                 await run(agent, command)
-        await super().clean(jobs)
+        await super().reset(jobs)
         for job in jobs:
             self._left.pop(job.id, None)
             self._cancelled.discard(job.id)

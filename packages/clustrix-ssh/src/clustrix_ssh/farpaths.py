@@ -37,6 +37,10 @@ class FarPaths(NamedTuple):
     def job(self, name: str) -> str:
         return posixpath.join(self.jobs, name)
 
+    def checkpoint(self, name: str) -> str:
+        """What a job has saved for its next attempt."""
+        return posixpath.join(self.root, "checkpoints", name)
+
     def batch(self, name: str) -> str:
         """What has become of one submission to a scheduler."""
         return posixpath.join(self.root, "batches", name)

@@ -12,7 +12,9 @@ from clustrix.backends import JobSpec
 from clustrix.backends.values import Content
 from clustrix.bundle.unused import named
 from clustrix.runner import layout, sealing
+from clustrix.runner.policy import of_spec
 from clustrix_ssh.farpaths import FarPaths, Seal
+from clustrix_ssh.schedulers.interface import Requeue
 
 _THIS_MACHINES = re.compile(
     r"PATH|HOME|PWD|OLDPWD|SHELL|USER|LOGNAME|MAIL|HOSTNAME|TMPDIR|TEMP|TMP|TERM|TERM_.*|COLORTERM|DISPLAY|WAYLAND_.*|XAUTHORITY|"
@@ -60,8 +62,12 @@ def far_job(
     script: str | None,
     same_machine: bool,
     seal: Seal,
+    requeue: Requeue | None = None,
+    notice_s: float = 0.0,
 ) -> FarJob:
-    """``script``: what runs the job, if that is more than its Python.  Raises OSError, JournalError, sealing.Unsealable."""
+    """``script``: what runs the job, if that is more than its Python; ``requeue``: how it is queued again from within.
+
+    ``notice_s``: how long before the end of its time it gets a signal.  Raises OSError, JournalError, sealing.Unsealable."""
     content = spec.read()
     place: dict[str, Any] = json.loads(content.place)
     told = {
@@ -82,6 +88,9 @@ def far_job(
         "records": paths.records,
         "python": python,
         "script": script is not None,
+        "requeue": list(requeue) if requeue is not None else None,
+        "notice_s": notice_s,
+        "requeues": of_spec(spec.spec).requeues,
     }
     files = {
         layout.PAYLOAD: content.payload,

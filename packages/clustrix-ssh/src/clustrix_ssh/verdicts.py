@@ -7,8 +7,7 @@ import os
 from typing import Any
 
 from clustrix.backends import JobSpec
-from clustrix.runner import layout, watch
-from clustrix.runner.frames import packed
+from clustrix.runner import layout, outcome
 from clustrix.runner.verdict import FAILED, Verdict, verdict
 from clustrix_ssh.preamble import EX_PREAMBLE
 
@@ -49,7 +48,7 @@ def error(
 def write(job: JobSpec, found: Verdict) -> None:
     """Into the job's folder here, as if the job itself had said so."""
     os.makedirs(job.folder, mode=0o700, exist_ok=True)
-    data = packed({"kind": watch.ERROR, "state": found.state, "record": found.record})
+    data = b"".join(outcome.of_verdict(found))
     aside = job.file(".verdict")
     with open(aside, "wb") as file:
         file.write(data)

@@ -51,7 +51,7 @@ def committed(record: JobRecord, folder: str) -> Outcome | None:
     kind = meta["kind"]
     if kind == watch.MAP:
         return of_map(record, meta["finished"], meta["failed"])
-    if kind == watch.ERROR:
+    if kind == outcomes.ENDED:
         return ended(record, Verdict(meta["state"], json.loads(meta["record"])["cause"], meta["record"]))
     state = JobState.SUCCEEDED if kind == outcomes.VALUE else JobState.FAILED
     reason = "" if kind == outcomes.VALUE else _REASONS[kind]

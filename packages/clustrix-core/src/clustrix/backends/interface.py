@@ -96,6 +96,13 @@ class Backend:
         ``JobSpec.folder`` is not this method's concern.
         """
 
+    async def reset(self, jobs: Sequence[JobSpec]) -> None:
+        """An attempt of these is over, and another will follow: remove what it has left, but for what the jobs have saved for themselves.
+
+        As ``clean``, unless the backend keeps a job's checkpoints somewhere of its own.
+        """
+        await self.clean(jobs)
+
     async def close(self) -> None:
         """The dispatcher leaves; the jobs go on.  Let go of connections."""
 

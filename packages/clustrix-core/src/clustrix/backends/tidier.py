@@ -47,6 +47,9 @@ class Tidier:
 
     def tidy(self, job: str) -> None:
         """Move a finished job's folder from the live ones to the kept ones, or to those for the next, or remove it."""
+        saved = os.path.join(self._place.checkpoints, job)
+        if os.path.isdir(saved):
+            folders.remove(saved)
         folder = os.path.join(self._place.live, job)
         try:
             paths = [os.path.join(folder, name) for name in os.listdir(folder)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from clustrix.config import kinds
 from clustrix.config.field import Field
 from clustrix.plugins.builtin import EXTRAS
-from clustrix.runner.policy import ON_ERROR, RAISE, STOP
+from clustrix.runner.policy import FAIL, ON_ERROR, ON_TIME_LIMIT, RAISE, REQUEUE, STOP
 
 _ASKED = {"cluster_type": tuple(EXTRAS)}
 """Places that do not tell by themselves what has become of a job."""
@@ -200,6 +200,26 @@ CORE = (
         "64GB",
         group="failures",
         option="retry_memory_limit",
+    ),
+    Field(
+        "on_time_limit",
+        kinds.choice(*ON_TIME_LIMIT),
+        FAIL,
+        "What the end of its time is to a call, or to an item of a map: fail: an error; requeue: it is interrupted shortly before, and begun "
+        "again, to go on where it has saved (checkpoint, restore).",
+        REQUEUE,
+        group="failures",
+        choices=ON_TIME_LIMIT,
+        option="on_time_limit",
+    ),
+    Field(
+        "max_requeues",
+        kinds.count(1, 10_000, "number", none=False),
+        10,
+        "How often it is.",
+        100,
+        group="failures",
+        option="max_requeues",
     ),
     Field(
         "key",

@@ -93,6 +93,7 @@ class Polled:
         self._cancelling: Lane[None] = self._lane(self._cancel, lambda jobs, _: self._asked_to_poll())
         self._fetching: Lane[None] = self._lane(self._fetch, self._fetched)
         self._cleaning: Lane[None] = self._lane(self._backend.clean, lambda jobs, _: None)
+        self._resetting: Lane[None] = self._lane(self._backend.reset, lambda jobs, _: None)
         self._poll_soon = asyncio.Event()
         self._polling: asyncio.Task[None] | None = None
 
@@ -106,7 +107,7 @@ class Polled:
         self._adopting.add(jobs)
 
     def submit(self, jobs: Sequence[JobSpec]) -> None:
-        unclean = [job for job in jobs if job.attempt > 1 and job.id in self._cleaning]
+        unclean = [job for job in jobs if job.attempt > 1 and job.id in self._resetting]
         if unclean:
             asyncio.get_running_loop().call_later(_CLEAN_SECONDS, self.submit, unclean)
         new = [job for job in jobs if job not in unclean]
@@ -145,10 +146,10 @@ class Polled:
     def renew(self, jobs: Sequence[JobSpec]) -> None:
         for spec in jobs:
             self._jobs.pop(spec.id, None)
-        self._cleaning.add(jobs)
+        self._resetting.add(jobs)
 
     def busy(self) -> bool:
-        return bool(self._jobs or self._cleaning)
+        return bool(self._jobs or self._cleaning or self._resetting)
 
     def crowded(self) -> bool:
         return False
@@ -160,7 +161,14 @@ class Polled:
         self._close()
 
     def _close(self) -> None:
-        for lane in (self._submitting, self._adopting, self._cancelling, self._fetching, self._cleaning):
+        for lane in (
+            self._submitting,
+            self._adopting,
+            self._cancelling,
+            self._fetching,
+            self._cleaning,
+            self._resetting,
+        ):
             lane.close()
         if self._polling is not None:
             self._polling.cancel()

@@ -7,6 +7,7 @@ has its folder moved away before the next is begun.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 from collections.abc import Callable
@@ -105,7 +106,11 @@ def next_attempt(job: JobSpec, outcome: Outcome) -> Retry | None:
     spared, memory = record.spared, record.memory_bytes
     used = record.attempt - 1 - spared
     more = policy.more_memory(names, memory)
-    if policy.spares(names) and spared < MOST_SPARED:
+    goes_on = policy.goes_on(names, spared + _requeued(outcome))
+    if goes_on:
+        spared += 1
+        left = f"attempt {record.attempt + 1}, which goes on where this one has saved"
+    elif policy.spares(names) and spared < MOST_SPARED + policy.requeues:
         spared += 1
         left = f"attempt {record.attempt + 1}"
     elif more is not None:
@@ -117,9 +122,14 @@ def next_attempt(job: JobSpec, outcome: Outcome) -> Retry | None:
         left = f"attempt {record.attempt + 1}, retry {used} of {policy.retries}"
     else:
         return None
-    pause = policy.pause(max(1, used))
+    pause = 0.0 if goes_on else policy.pause(max(1, used))
     reason = f"{left}, in {pause:g} s, after {names[0]}: {outcome.reason}"
     return Retry(record.attempt + 1, spared, memory, pause, reason)
+
+
+def _requeued(outcome: Outcome) -> int:
+    """How often the job has had itself queued again where it ran."""
+    return int(json.loads(outcome.error)["details"].get("requeued", 0)) if outcome.error else 0
 
 
 def put_away(place: Place, job: str, attempt: int) -> None:

@@ -80,6 +80,11 @@ class Place(NamedTuple):
         return os.path.join(self.root, "kept")
 
     @property
+    def checkpoints(self) -> str:
+        """What jobs have saved for their next attempts."""
+        return os.path.join(self.root, "checkpoints")
+
+    @property
     def dispatchers(self) -> str:
         return os.path.join(self.root, "dispatchers")
 

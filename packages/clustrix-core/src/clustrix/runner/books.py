@@ -135,7 +135,10 @@ class Books:
         if more is not None:
             self.memory_bytes = more
             return True
-        if self._policy.spares(names) and self._spared[item] < MOST_SPARED:
+        if self._policy.spares(names) and self._spared[item] < MOST_SPARED + self._policy.requeues:
+            self._spared[item] += 1
+            return True
+        if self._policy.goes_on(names, self._spared[item]):  # it did not heed the interrupt before that
             self._spared[item] += 1
             return True
         if self._policy.wants(names) and self._retries[item] < self._policy.retries:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 
-from clustrix.runner import bundles, calling, folders, layout, outcome, setup
+from clustrix.runner import bundles, calling, folders, layout, outcome, policy, setup
 from clustrix.runner.faults import point
 from clustrix.runner.frames import Buffer, Damaged, write_all
 
@@ -46,14 +47,24 @@ def run(
 def _outcome(order: setup.Order, found: bundles.Bundle | Damaged, notifier: setup.Notifier) -> list[Buffer]:
     try:
         setup.take_place(order)
-        setup.introduce(order, None, lambda: None, notifier.send)
+        ends = order.ends_of(time.time())
+        setup.introduce(order, None, lambda: None, notifier.send, lambda: ends)
         bundle = bundles.open_bundle(found)
     except bundles.SetupFailed as error:
         return outcome.of_setup(str(error))
     try:
         function = bundles.load_function(bundle)
         args, kwargs = load_arguments(bundle)
-        return outcome.of_value(calling.call(function, args, kwargs))
+
+        def run_it() -> list[Buffer]:
+            return outcome.of_value(calling.call(function, args, kwargs))
+
+        if ends is not None and policy.of_spec(order.place).requeues:
+            from clustrix.runner import timelimit  # most jobs need none of it
+
+            limit = order.time_s if order.time_s is not None else ends - time.time()
+            return timelimit.of_call(run_it, limit, ends, order.folder)
+        return run_it()
     except bundles.SetupFailed as error:
         return outcome.of_setup(str(error))
     except BaseException as error:  # the process's edge: all that the user's code can raise goes home

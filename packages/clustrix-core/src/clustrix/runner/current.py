@@ -6,9 +6,9 @@ import json
 import os
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from clustrix.runner import layout
+from clustrix.runner import checkpoints, layout
 
 RECORD_BYTES = 512
 _PAUSE_SECONDS = 0.1
@@ -27,6 +27,13 @@ class CurrentJob(NamedTuple):
     """Which item of a map; None in a call."""
     cores: int
     """What it was given."""
+    ends: float | None = None
+    """When its time is up, in seconds since the epoch; None where it has no limit."""
+
+    @property
+    def time_left(self) -> float | None:
+        """Seconds until its time is up, not below 0; None where it has no limit."""
+        return None if self.ends is None else max(0.0, self.ends - time.time())
 
 
 class Runner:
@@ -39,9 +46,12 @@ class Runner:
         worker: int | None,
         item: Callable[[], int | None],
         tell: Callable[[bytes], None],
+        ends: Callable[[], float | None],
     ) -> None:
-        """``worker``: the number of a map's; ``item``: which item it is in now; ``tell``: wakes who waits."""
+        """``worker``: the number of a map's; ``item``: which item it is in now; ``tell``: wakes who waits; ``ends``: when its time is up."""
         self._job = job
+        self._saved = checkpoints.folder_of(folder, job.id)
+        self._ends = ends
         self._path = os.path.join(folder, layout.progress_of(worker))
         self._item = item
         self._tell = tell
@@ -50,7 +60,15 @@ class Runner:
 
     def job(self) -> CurrentJob:
         """As it is now."""
-        return self._job._replace(item=self._item())
+        return self._job._replace(item=self._item(), ends=self._ends())
+
+    def save(self, obj: object) -> None:
+        """See ``clustrix.runner.checkpoints.save``."""
+        checkpoints.save(self._saved, self._item(), obj)
+
+    def restore(self, default: Any) -> Any:
+        """See ``clustrix.runner.checkpoints.read``."""
+        return checkpoints.read(self._saved, self._item(), default)
 
     def report(self, done: float, total: float | None, message: str) -> None:
         """Write down how far it is; quick enough for a loop."""

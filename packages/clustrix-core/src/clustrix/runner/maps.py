@@ -65,7 +65,17 @@ class _Worker:
         function, common = self._function, self._common
         marks = Marks(self._order.ledger_file(layout.MAP_MARKS))
         worker = self._order.worker
-        setup.introduce(self._order, worker, lambda: marks.of(worker).item, self._notifier.send)
+        setup.introduce(
+            self._order,
+            worker,
+            lambda: marks.of(worker).item,
+            self._notifier.send,
+            lambda: self._order.ends_of(time.time() + marks.of(worker).since - time.monotonic()),
+        )
+        if self._policy.requeues and self._order.time_s is not None:
+            from clustrix.runner import timelimit  # most jobs need none of it
+
+            function = timelimit.again(function, self._order.time_s, self._policy.requeues, worker, marks)
         if self._policy.retries:
             function = retrying.again(function, self._policy, self._order.worker, marks)
         while not self._stopped():

@@ -17,12 +17,15 @@ from typing import Any
 from clustrix.runner import policy, redacting
 from clustrix.runner.frames import Buffer, pack
 from clustrix.runner.pickling import PROTOCOL, Pickler, ResultPickler, Unpicklable, dump
+from clustrix.runner.verdict import Verdict
 
 VALUE = "value"
 EXCEPTION = "exception"
 EXIT = "exit"
 INTERRUPT = "interrupt"
 UNPICKLABLE = "unpicklable"
+ENDED = "error"
+"""It was ended: its ``record`` is one of ``clustrix.runner.verdict``."""
 SETUP = "setup"
 """The job could not be set up: the user's function was not called."""
 
@@ -54,6 +57,11 @@ def refused(error: Unpicklable, cls: type) -> list[Buffer]:
 def of_setup(message: str) -> list[Buffer]:
     """The outcome of a job that could not begin."""
     return pack({"kind": SETUP, "message": message}, [])
+
+
+def of_verdict(found: Verdict) -> list[Buffer]:
+    """The outcome of a call that was ended."""
+    return pack({"kind": ENDED, "state": found.state, "record": found.record}, [])
 
 
 def of_exception(error: BaseException, hidden: Sequence[str] = ()) -> list[Buffer]:

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 RAISE = "raise"
 COLLECT = "collect"
 STOP = "stop"
+FAIL, REQUEUE = "fail", "requeue"
+ON_TIME_LIMIT = (FAIL, REQUEUE)
 ON_ERROR = (RAISE, COLLECT, STOP)
 
 MOST_SPARED = 5
 """So many ends that are nobody's fault cost no retry; then they do."""
 _LONGEST_PAUSE_SECONDS = 300.0
-_MEMORY = "MemoryLimitExceeded"
+_MEMORY, _TIME = "MemoryLimitExceeded", "TimeLimitExceeded"
 _NOBODYS_FAULT = frozenset({"JobKilled", "JobLost"})
 _FINAL = frozenset({"JobCancelled", "JobNotStarted", "ResultUnpicklable", "ResultDamaged"})
 """The next try would come to the same."""
@@ -34,6 +36,8 @@ class Policy(NamedTuple):
     """How much more memory the next try gets after one that had too little; 1: it is not tried again for that."""
     memory_limit_bytes: int | None = None
     """The most that it gets."""
+    requeues: int = 0
+    """How often a call, or an item, that has reached its time limit is begun again, to go on where it has saved; 0: never."""
 
     def pause(self, retry: int) -> float:
         """Seconds before a retry; the first is 1."""
@@ -51,6 +55,10 @@ class Policy(NamedTuple):
     def spares(self, names: Sequence[str]) -> bool:
         """Whether such an end is nobody's fault: the machine's, or somebody's who killed it."""
         return self.retries > 0 and names[0] in _NOBODYS_FAULT
+
+    def goes_on(self, names: Sequence[str], spared: int) -> bool:
+        """Whether a call that has come to the end of its time is begun again; ``spared``: how often one was, without a retry."""
+        return names[0] == _TIME and spared < self.requeues
 
     def more_memory(self, names: Sequence[str], memory_bytes: int | None) -> int | None:
         """What the next try gets after an end for lack of memory; None if there shall be none, or no more can be had."""

@@ -70,8 +70,15 @@ class Order(NamedTuple):
     elements: int = 1
     workers: int = 1
     """How many places there may be, and how many workers this one has."""
+    time_s: float | None = None
+    """How long a call, or an item of a map, may take."""
     ends: float | None = None
     """When this place of work will be closed, in seconds since the epoch: nothing is begun that would take longer."""
+
+    def ends_of(self, began: float) -> float | None:
+        """When the time of what began then will be up; both in seconds since the epoch."""
+        known = [] if self.time_s is None else [began + self.time_s]
+        return min([*known, *([] if self.ends is None else [self.ends])], default=None)
 
     def file(self, name: str) -> str:
         return os.path.join(self.folder, name)
@@ -229,11 +236,15 @@ def take_place(order: Order) -> None:
 
 
 def introduce(
-    order: Order, worker: int | None, item: Callable[[], int | None], tell: Callable[[bytes], None]
+    order: Order,
+    worker: int | None,
+    item: Callable[[], int | None],
+    tell: Callable[[bytes], None],
+    ends: Callable[[], float | None],
 ) -> None:
     """Have the user's code find out which job it is in."""
     job = current.CurrentJob(order.job, order.name, order.attempt, None, order.cores)
-    current.running = current.Runner(job, order.folder, worker, item, tell)
+    current.running = current.Runner(job, order.folder, worker, item, tell, ends)
 
 
 def end_output() -> None:

@@ -60,6 +60,7 @@ def main(folder: str) -> int:
         claims=[],
         name=told["name"],
         attempt=told["attempt"],
+        time_s=told["time_s"],
     )
     setup.print_into(order)
     setup.open_standard_files()

@@ -14,13 +14,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from clustrix.runner import call, layout, policy, processes, setup
+from clustrix.runner import call, layout, outcome, policy, processes, setup
 from clustrix.runner.books import Books
 from clustrix.runner.frames import Buffer, pack
 from clustrix.runner.verdict import CANCEL, MEMORY, MOST_STARTS, TIME, Verdict, not_started, verdict
 
-ERROR = "error"
-"""The kind of a result that is no outcome of the user's function: its ``record`` is one of ``clustrix.runner.verdict``."""
 MAP = "map"
 """The kind of a map's result: how many of its items failed.  The items' own results are in other files."""
 
@@ -210,7 +208,7 @@ class Watch:
         call.commit(self._order, parts)
 
     def _commit_error(self, found: Verdict) -> None:
-        self._commit({"kind": ERROR, "state": found.state, "record": found.record})
+        call.commit(self._order, outcome.of_verdict(found))
 
 
 class CallWatch(Watch):

@@ -38,7 +38,7 @@ from clustrix.runner.frames import Damaged, peek
 from clustrix.runner.outcome import INTERRUPT
 from clustrix.runner.standalone import Deaf, Standing
 from clustrix.runner.verdict import CANCEL, MOST_STARTS, TIME, not_started
-from clustrix_ssh.far import claims, memory, records, surroundings
+from clustrix_ssh.far import again, claims, memory, records, surroundings
 
 CANCELLED = "cancelled"
 """In the job's folder when its user wants it to end: a signal alone may come from anybody."""
@@ -70,7 +70,7 @@ def run(folder: str, element: int | None = None) -> int:
     told = read(folder)
     if told is None or os.path.exists(os.path.join(folder, layout.RESULT)):
         return 0  # it came to its end without this process
-    around = surroundings.look(began, told["walltime_s"])
+    around = surroundings.look(began, told["walltime_s"], told["notice_s"])
     own = os.path.join(folder, layout.ELEMENTS, str(element)) if element is not None else folder
     if element is not None:
         for name in (layout.ELEMENTS, layout.ENDS, layout.WINDOWS, layout.GIVEN):
@@ -122,6 +122,7 @@ def order_of(told: Told, folder: str) -> setup.Order:
         claims=[],
         name=told["name"],
         attempt=told["attempt"],
+        time_s=told["time_s"],
     )
 
 
@@ -159,7 +160,7 @@ class _Call(watch.CallWatch):
         self._told = told
         self._around = around
         super().__init__(order, told, work)
-        surroundings.listen(self._asked_to_end, around.ends)
+        surroundings.listen(self._asked_to_end, around)
 
     def _conclude(self) -> int:
         why = _why_ended(self._order, self._around) if self._cancelled else None
@@ -174,6 +175,11 @@ class _Call(watch.CallWatch):
         elif (over := memory.over_limit(self._order.file(STAGED), self._memory_bytes)) is not None:
             self._commit_error(over)
         point("far.before-commit")
+        if again.goes_on(self._order.file(STAGED)):
+            status = again.queue_again(self._order.folder, self._told)
+            if status is not None:
+                return status
+            self._commit_error(again.counted(self._order.file(STAGED), self._order.folder))
         publish(self._order, self._told)
         return 0 if self._status == 0 and not self._cancelled else 1
 
@@ -216,7 +222,7 @@ def _is_whole(order: setup.Order) -> bool:
 def _why_ended(order: setup.Order, around: surroundings.Surroundings) -> str | None:
     if os.path.exists(order.file(CANCELLED)):
         return CANCEL
-    return TIME if surroundings.time_is_over(around.ends) and around.number else None
+    return TIME if around.time_is_over() and around.number else None
 
 
 def publish(order: setup.Order, told: Told) -> None:
@@ -247,7 +253,7 @@ class _Element(watch.MapWatch):
         self._told = told
         self._around = around
         super().__init__(order, {**told, "workers": order.workers}, work)
-        surroundings.listen(self._asked_to_end, around.ends)
+        surroundings.listen(self._asked_to_end, around)
         if again:
             self._books.take_over()
 

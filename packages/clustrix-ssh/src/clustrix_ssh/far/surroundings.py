@@ -10,6 +10,8 @@ from types import FrameType
 from typing import NamedTuple
 
 _UNDEFINED = "undefined"
+_EARLY_SECONDS = 90.0
+"""Schedulers send their signals up to so much earlier than they were told to."""
 
 
 class Surroundings(NamedTuple):
@@ -23,10 +25,20 @@ class Surroundings(NamedTuple):
     """When the scheduler will end it, in seconds since the epoch."""
     cores: int | None
     """How many it was given on this machine."""
+    notice_s: float = 0.0
+    """How long before that the scheduler was told to send a signal."""
+
+    def time_is_over(self) -> bool:
+        """Whether a signal that has come now tells of the end of the time."""
+        return self.ends is not None and time.time() >= self.ends - self.notice_s - _EARLY_SECONDS
 
 
-def look(began: float, time_s: float | None) -> Surroundings:
+def look(began: float, time_s: float | None, notice_s: float = 0.0) -> Surroundings:
     """``began``: when it was started; ``time_s``: what was asked for."""
+    return _look(began, time_s)._replace(notice_s=notice_s)
+
+
+def _look(began: float, time_s: float | None) -> Surroundings:
     environ = os.environ
     ends = began + time_s if time_s is not None else None
     if "SLURM_JOB_ID" in environ:
@@ -53,16 +65,11 @@ def index(variable: str) -> int:
     return int(text) if text.isdigit() and text != _UNDEFINED else 0
 
 
-def time_is_over(ends: float | None) -> bool:
-    """Whether a signal that has come now tells of the end of the time."""
-    return ends is not None and time.time() >= ends - 90
-
-
-def listen(asked_to_end: Callable[[int, FrameType | None], None], ends: float | None) -> None:
+def listen(asked_to_end: Callable[[int, FrameType | None], None], around: Surroundings) -> None:
     """Understand what batch systems send before they kill, beside SIGTERM: SGE sends SIGUSR2, and SIGUSR1 when the time is nearly over."""
 
     def nearly(number: int, frame: FrameType | None) -> None:
-        if time_is_over(ends):  # else SGE is about to suspend the job, or its user means something by it
+        if around.time_is_over():  # else SGE is about to suspend the job, or its user means something by it
             asked_to_end(number, frame)
 
     signal.signal(signal.SIGUSR1, nearly)

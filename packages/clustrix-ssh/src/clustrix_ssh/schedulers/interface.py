@@ -129,6 +129,15 @@ class Limits(NamedTuple):
     """The most jobs and elements that one user may have queued and running."""
 
 
+class Requeue(NamedTuple):
+    """How a job has itself queued again."""
+
+    command: str
+    """For the shell, in the job's own environment; empty if there is none to run."""
+    status: int
+    """What the job exits with then."""
+
+
 class Queue(NamedTuple):
     """A queue or partition, for people."""
 
@@ -243,9 +252,13 @@ class Scheduler:
         """Raises Unavailable when it was not heard; that a job is not known any more is no error."""
         raise NotImplementedError
 
-    def requeue(self) -> Sequence[str]:
-        """Shell lines with which a job has itself queued again from within; empty if it cannot."""
-        return ()
+    def notice_s(self, settings: Mapping[str, Any], time_s: float | None) -> float:
+        """How long before the end of its time a job gets a signal that the user has asked for, in seconds; 0 if none was."""
+        return 0.0
+
+    def requeue(self) -> Requeue | None:
+        """How a job has itself queued again from within; None if it cannot."""
+        return None
 
     def limits(self, user: str) -> Sequence[Command]:
         """Asks what the site allows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from clustrix_ssh.schedulers.interface import (
     Need,
     Queue,
     Refused,
+    Requeue,
     Scheduler,
     Seen,
     Unavailable,
@@ -105,8 +107,13 @@ class Sge(Scheduler):
     def check_cancelled(self, answer: Answer) -> None:
         sge_answers.check_heard(answer)
 
-    def requeue(self) -> Sequence[str]:
-        return ("exit 99",)
+    def notice_s(self, settings: Mapping[str, Any], time_s: float | None) -> float:
+        own = str((settings.get("scheduler_options") or {}).get("l", ""))
+        soft = re.search(r"\bs_rt=([\d:]+)", own)
+        return max(0.0, time_s - sge_answers.seconds(soft[1])) if soft and time_s is not None else 0.0
+
+    def requeue(self) -> Requeue | None:
+        return Requeue("", 99)
 
     def limits(self, user: str) -> Sequence[Command]:
         return (_command("qconf", "-sconf"),)

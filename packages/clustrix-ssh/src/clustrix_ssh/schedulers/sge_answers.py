@@ -201,7 +201,7 @@ def _which_limit(row: dict[str, str], peak: int) -> Cause:
     """``failed 37`` is one word for several limits: what was asked for, beside what was used, tells which."""
     asked = dict(part.partition("=")[::2] for part in re.findall(r"\w+=[^,\s]+", row.get("category", "")))
     took = float(re.sub(r"[^\d.]", "", row.get("ru_wallclock", "0")) or 0)
-    if "h_rt" in asked and took >= _seconds(asked["h_rt"]) - 1:
+    if "h_rt" in asked and took >= seconds(asked["h_rt"]) - 1:
         return Cause.TIME
     slots = int(row.get("slots", "1") or 1)
     if "h_vmem" in asked and peak >= 0.9 * _bytes(asked["h_vmem"]) * slots:
@@ -209,7 +209,7 @@ def _which_limit(row: dict[str, str], peak: int) -> Cause:
     return Cause.MEMORY if "h_vmem" in asked and "h_rt" not in asked else Cause.TIME
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
     found = 0.0
     for part in text.split(":"):
         found = found * 60 + float(part or 0)

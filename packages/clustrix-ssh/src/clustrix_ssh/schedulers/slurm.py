@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import ClassVar
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from clustrix_ssh.schedulers import directives, slurm_answers
 from clustrix_ssh.schedulers.interface import (
@@ -14,6 +15,7 @@ from clustrix_ssh.schedulers.interface import (
     Limits,
     Need,
     Queue,
+    Requeue,
     Scheduler,
     Seen,
     Unavailable,
@@ -102,10 +104,13 @@ class Slurm(Scheduler):
     def check_cancelled(self, answer: Answer) -> None:
         slurm_answers.check_heard(answer)
 
-    def requeue(self) -> Sequence[str]:
-        return (
-            'scontrol requeue "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}"',
-        )
+    def notice_s(self, settings: Mapping[str, Any], time_s: float | None) -> float:
+        found = re.search(r"@(\d+)$", str((settings.get("scheduler_options") or {}).get("signal", "")))
+        return float(found[1]) if found else 0.0
+
+    def requeue(self) -> Requeue | None:
+        own = "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}"
+        return Requeue(f'scontrol requeue "{own}"', 143)
 
     def limits(self, user: str) -> Sequence[Command]:
         return (Command(("scontrol", "show", "config")),)

@@ -108,6 +108,7 @@ class Run:
             claims=self.claims_for(worker),
             name=self.record.name,
             attempt=self.record.attempt,
+            time_s=self.record.time_s,
         )
 
     def ready(self) -> Outcome | None:
