@@ -11,13 +11,24 @@ from pathlib import Path
 import pytest
 
 from tests.core.conftest import fresh_state, no_settings, same_settings, state
-from tests.testbed.fixtures import pbs, sge, slurm, sshd, user
+from tests.testbed.fixtures import otp, pbs, sge, slurm, sshd, user
 from tests.testbed.pbs.cluster import Pbs
 from tests.testbed.sge import Sge
 from tests.testbed.sshd import Sshd
 from tests.testbed.user import remove_for
 
-__all__ = ["fresh_state", "no_settings", "pbs", "same_settings", "sge", "slurm", "sshd", "state", "user"]
+__all__ = [
+    "fresh_state",
+    "no_settings",
+    "otp",
+    "pbs",
+    "same_settings",
+    "sge",
+    "slurm",
+    "sshd",
+    "state",
+    "user",
+]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.testbed.otp import OtpSshd
 from tests.testbed.packages import why_not
 from tests.testbed.pbs.cluster import Pbs
 from tests.testbed.sge import Sge
@@ -28,6 +29,17 @@ def user() -> pwd.struct_passwd:
 def sshd(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """A SSH server for that user."""
     server = Sshd(_open_folder(tmp_path_factory, "sshd"), user)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def otp(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OtpSshd]:
+    """A SSH server that wants a second factor."""
+    reason = why_not("otp")
+    if reason:
+        pytest.skip(reason)
+    server = OtpSshd(_open_folder(tmp_path_factory, "otp"), user)
     yield server
     server.stop()
 

@@ -18,6 +18,7 @@ PACKAGES = {
         "qsub": "gridengine-client",
         "ip": "iproute2",
     },
+    "otp": {"google-authenticator": "libpam-google-authenticator"},
     "accounting": {"slurmdbd": "slurmdbd", "mariadbd": "mariadb-server"},
 }
 """By service: a program, and the package that brings it."""

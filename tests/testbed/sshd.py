@@ -29,8 +29,10 @@ class Sshd:
         host_key_types: Sequence[str] = ("ed25519",),
         address: str = "127.0.0.1",
         prefix: Sequence[str] = (),
+        program: str = "/usr/sbin/sshd",
     ) -> None:
-        """``lines``: more for its configuration; ``prefix``: starts it elsewhere, as in a network namespace."""
+        """``lines``: more for its configuration; ``prefix``: starts it elsewhere, as in a network namespace; ``program``: by another name."""
+        self._program = program
         self.folder = folder
         self.user = user
         self.host = address
@@ -85,7 +87,7 @@ class Sshd:
                 ]
             )
         )
-        command = [*self._prefix, "/usr/sbin/sshd", "-f", str(config), "-E", str(self.folder / "sshd.log")]
+        command = [*self._prefix, self._program, "-f", str(config), "-E", str(self.folder / "sshd.log")]
         subprocess.run(command, check=True)
         deadline = time.monotonic() + _SECONDS
         while read_pid(self._pid_file) is None:
@@ -97,7 +99,7 @@ class Sshd:
         pid = read_pid(self._pid_file)
         for child in children(pid) if pid is not None else ():
             with suppress(OSError), open(f"/proc/{child}/comm") as file:
-                if file.read().strip() == "sshd":
+                if file.read().startswith("sshd"):
                     os.kill(child, signal.SIGKILL)
 
     def stop(self) -> None:

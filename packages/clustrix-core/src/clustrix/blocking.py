@@ -34,6 +34,7 @@ def wait_for(job: AsyncJobResult[R]) -> R:
     begun = time.monotonic()
     silent = True
     bar = Bar(job._line, job._shows)
+    answers = job._answering()
     try:
         while not wait([job], pause).done:
             # Only for the output: the end of the job wakes this at once.
@@ -53,6 +54,7 @@ def wait_for(job: AsyncJobResult[R]) -> R:
         _show(tail)
         raise
     finally:
+        answers.close()
         bar.close()
         tail.close()
     return job.result()

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from clustrix import logs, outcomes, reports
 from clustrix.bars import TICK_SECONDS, Bar, Line
+from clustrix.dispatcher import answering
 from clustrix.errors import ClustrixError
 from clustrix.errors.timeouts import NotDone
 from clustrix.journal import FINAL, JobRecord, JobState
@@ -197,6 +198,7 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
     def _await_end(self, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + min(timeout, threading.TIMEOUT_MAX)
         bar = Bar(self._line, self._shows)
+        answers = self._answering()
         try:
             while True:
                 left = threading.TIMEOUT_MAX if deadline is None else deadline - time.monotonic()
@@ -212,6 +214,14 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
                 bar.tick()
         finally:
             bar.close()
+            answers.close()
+
+    def _answering(self) -> ExitStack:
+        """Until it is closed: what only a person can answer is asked on this terminal, if there is one."""
+        stack = ExitStack()
+        if answering.is_possible() and (record := self._home.journal.job(self.id)).backend != "local":
+            stack.enter_context(self._home.client(record.dispatcher).answering(answering.on_terminal))
+        return stack
 
     def _line(self) -> Line | None:
         told = self.progress()

@@ -223,8 +223,10 @@ class MapResult(AsyncJobResult[list[R]]):
     def _wait_until(self, ready: Callable[[], bool], deadline: float | None) -> bool:
         """False if it is not by then."""
         bar = self._bar
+        if ready():
+            return True
         try:
-            with self._changed:
+            with self._answering(), self._changed:
                 while not ready():
                     left = _left(deadline)
                     if left <= 0:

@@ -236,7 +236,7 @@ def _new_job(
         parent=parent,
         key=key,
         tags=_tags(subject),
-        place=_place(subject),
+        place=place_of(subject.settings),
     )
 
 
@@ -262,7 +262,7 @@ def _spec(subject: Subject, kind: str) -> str:
         )._asdict()
     if kind == "map" and settings["max_parallel_jobs"]:
         more["workers"] = settings["max_parallel_jobs"]
-    own = _own_fields(subject, "job")
+    own = _own_fields(subject.settings, "job")
     if own:
         more["settings"] = own
     if settings["cluster_type"] != "local":  # elsewhere, only what is named may be wanted
@@ -271,9 +271,9 @@ def _spec(subject: Subject, kind: str) -> str:
     return f"{text[:-1]},{json.dumps(more, separators=(',', ':'))[1:]}" if more else text
 
 
-def _place(subject: Subject) -> str:
+def place_of(settings: Mapping[str, Any]) -> str:
     """The settings that tell which place is meant; equal places have equal texts."""
-    own = _own_fields(subject, "place")
+    own = _own_fields(settings, "place")
     return json.dumps(own, separators=(",", ":"), sort_keys=True) if own else ""
 
 
@@ -281,17 +281,17 @@ _OF_PLACES = [field for field in FIELDS.values() if "cluster_type" in field.show
 """The core's own that mean something only where jobs run elsewhere."""
 
 
-def _own_fields(subject: Subject, scope: str) -> dict[str, Any]:
+def _own_fields(settings: Mapping[str, Any], scope: str) -> dict[str, Any]:
     """What the place of the job needs: the fields that its plugin has declared, and what is set of the core's; no secrets."""
-    backend = subject.settings["cluster_type"]
+    backend = settings["cluster_type"]
     if backend == "local":
         return {}
     declared = [field for field in fields_of(backend) if field.scope == scope and not field.secret]
-    found = {field.name: subject.settings[field.name] for field in declared}
+    found = {field.name: settings[field.name] for field in declared}
     return found | {
-        field.name: subject.settings[field.name]
+        field.name: settings[field.name]
         for field in _OF_PLACES
-        if field.scope == scope and subject.settings[field.name] != field.default
+        if field.scope == scope and settings[field.name] != field.default
     }
 
 

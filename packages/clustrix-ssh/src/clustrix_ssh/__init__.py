@@ -26,6 +26,11 @@ def clustrix_register(registry: Registry) -> None:
     registry.backend("sge", "clustrix_ssh.clusters:SgeCluster", title="SGE")
     registry.backend("pbs", "clustrix_ssh.clusters:PbsCluster", title="PBS")
     registry.command(
+        "login",
+        "clustrix_ssh.cli.login:login",
+        title="Answer what a host asks: a passphrase, a password, a second factor.",
+    )
+    registry.command(
         "hosts",
         "clustrix_ssh.cli.hosts:hosts",
         title="Machines that jobs are sent to: trust their keys, see what they have.",

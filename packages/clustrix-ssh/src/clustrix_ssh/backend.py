@@ -49,7 +49,7 @@ class FarBackend(Backend):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
-        self.far = FarHost(host.settings, host.folder, host.changed)
+        self.far = FarHost(host.settings, host.folder, host.changed, host)
         self._states: dict[str, Mapping[str, Any]] = {}
         self._states_at = 0.0
         self._states_took = 0.0
@@ -178,6 +178,12 @@ class FarBackend(Backend):
             return (await agent.ask(do, **more)).header
         except AgentError as error:
             raise self.trouble(error) from error
+
+    async def login(self) -> None:
+        await self.far.agent()
+
+    def held(self) -> bool:
+        return self.far.held()
 
     async def close(self) -> None:
         await self.far.close()

@@ -5,30 +5,33 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import random
 import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from clustrix.backends import HostUnreachable
-from clustrix.config import secrets, store
-from clustrix.errors import SecretUnavailable
 from clustrix.runner import sealing
 from clustrix_ssh import farpaths, kit
 from clustrix_ssh.agent.client import Agent
 from clustrix_ssh.errors import NeedsPerson, NobodyThere
 from clustrix_ssh.farpaths import FarPaths, Seal
+from clustrix_ssh.people import Asker, Nobody, People
 from clustrix_ssh.preamble import NO_PREAMBLE, Preamble
-from clustrix_ssh.transport.connect import connect
-from clustrix_ssh.transport.interface import Connection, Question, Target
+from clustrix_ssh.transport import shared
+from clustrix_ssh.transport.interface import Target
 
 log = logging.getLogger("clustrix.ssh")
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
+_HELD_SECONDS = 8 * 3600.0
+"""A connection that a person has opened is kept for a working day after its last use."""
 _PERSON_SECONDS = 600.0
 """Between attempts where somebody has to do something first."""
 _HERE = "{}.{}".format(*sys.version_info[:2])
@@ -41,9 +44,14 @@ class FarHost:
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], folder: Path, changed: Callable[[Sequence[str]], None]
+        self,
+        settings: Mapping[str, Any],
+        folder: Path,
+        changed: Callable[[Sequence[str]], None],
+        people: People | None = None,
     ) -> None:
         """``folder``: on this machine, for what is to be remembered; ``changed``: told which jobs have begun or ended."""
+        self._people = people or Nobody()
         self._folder = folder
         self.target = target_of(settings)
         self.name = self.target.host or "this machine"
@@ -56,7 +64,11 @@ class FarHost:
         self._settings = settings
         self._changed = changed
         self._agent: Agent | None = None
-        self._connection: Connection | None = None
+        self._connection: shared.Shared | None = None
+        self._was_asked = False
+        """Whether a connection that is lost was one that a person had opened."""
+        self._answerers = 0
+        self._used_at = 0.0
         self._connecting = asyncio.Lock()
         self._not_before = 0.0
         self._pause_s = _FIRST_PAUSE_SECONDS
@@ -68,6 +80,7 @@ class FarHost:
     async def agent(self) -> Agent:
         """The agent, ready to be asked.  Raises HostUnreachable; one that was tried a moment ago is not tried again at once."""
         if self._agent is not None and self._agent.alive():
+            self._used_at = time.monotonic()
             return self._agent
         async with self._connecting:  # one attempt at a time: hosts shut out who knocks too often
             if self._agent is not None and self._agent.alive():
@@ -84,7 +97,9 @@ class FarHost:
                 self._latest = error
                 self._not_before = time.monotonic() + self._pause_s * random.uniform(0.7, 1.3)  # noqa: S311 -- jitter
                 self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_SECONDS)
-                if isinstance(error, (NeedsPerson, NobodyThere)):
+                if isinstance(error, NobodyThere):
+                    self._not_before = math.inf  # never unattended: until somebody comes
+                elif isinstance(error, NeedsPerson):
                     # A host shuts out who fails again and again.
                     self._not_before = time.monotonic() + _PERSON_SECONDS
                 self._stamped = self._stamp()
@@ -95,15 +110,39 @@ class FarHost:
     def _stamp(self) -> tuple[float, ...]:
         """Changes when the user has changed something that may help."""
         folder = Path.home() / ".ssh"
-        paths = [folder / "config", folder / "known_hosts", self._folder / "login"]
+        paths = [folder / "config", folder / "known_hosts"]
         paths += [Path(self.target.key_file).expanduser()] if self.target.key_file else []
-        return tuple(path.stat().st_mtime if path.exists() else 0.0 for path in paths)
+        times = [path.stat().st_mtime if path.exists() else 0.0 for path in paths]
+        return (*times, float(self._people.answerers()))
 
     async def _open(self) -> Agent:
         loop = asyncio.get_running_loop()
+        if self._agent is not None:
+            self._agent.close()
         if self._connection is not None:
-            self._connection.close()
-        connection = self._connection = await asyncio.to_thread(connect, self.target, _nobody)
+            if self._connection.asked and self._connection.alive():
+                with suppress(
+                    HostUnreachable
+                ):  # login nodes end processes that live long, and leave connections alone
+                    return await self._begin(self._connection)
+            self._was_asked = self._was_asked or self._connection.asked
+            self._connection.discard()
+            self._connection = None
+        if self._was_asked and self._people.answerers() == self._answerers:
+            raise NobodyThere(
+                f"the connection to {self.name} is lost, and opening it needs you: clustrix login {self.name}"
+            )
+        self._answerers = self._people.answerers()
+        connection = self._connection = await asyncio.to_thread(
+            shared.acquire, self.target, Asker(self.name, self._people, loop)
+        )
+        self._was_asked = False
+        return await self._begin(connection)
+
+    async def _begin(self, connection: shared.Shared) -> Agent:
+        """Its agent.  Raises HostUnreachable."""
+        loop = asyncio.get_running_loop()
+        self._used_at = time.monotonic()
         folder = str(self._settings.get("remote_work_dir") or "~/.clustrix")
         python = str(self._settings.get("agent_python") or "")
         agent = await asyncio.to_thread(Agent.open, self.name, connection, folder, loop, self._event, python)
@@ -113,6 +152,13 @@ class FarHost:
         self.small.clear()
         await agent.ask("watch", folder=self.paths.records, jobs=self.paths.jobs)
         return agent
+
+    def held(self) -> bool:
+        """Whether the connection is one that a person has opened, and that was used not long ago."""
+        connection = self._connection
+        if connection is None or not connection.asked or not connection.alive():
+            return False
+        return time.monotonic() - self._used_at < _HELD_SECONDS
 
     def _event(self, header: dict[str, Any], payload: bytes) -> None:
         if header["event"] == "records":
@@ -224,16 +270,4 @@ def target_of(settings: Mapping[str, Any]) -> Target:
         key_file=settings.get("key_file") or "",
         ssh_client=settings.get("ssh_client") or "auto",
         connect_timeout_s=settings.get("ssh_connect_timeout") or 10.0,
-    )
-
-
-def _nobody(question: Question) -> str:
-    """What is kept for this may be told; nobody else can be asked here."""
-    if question.kind == "password":
-        try:
-            return secrets.reveal(store.process, "password")
-        except SecretUnavailable as error:
-            raise NobodyThere(f"{question.host} wants a password: {error}") from error
-    raise NobodyThere(
-        f"{question.host} asks for something that only you can answer ({question.text.strip()}): run clustrix login {question.host}"
     )

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from clustrix.backends.values import JobSpec, Receipt, Status
+from clustrix.backends.values import JobSpec, Question, Receipt, Status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +37,12 @@ class Host(Protocol):
 
     def changed(self, jobs: Sequence[str] = ()) -> None:
         """Have the jobs of these ids (none: all) polled at once.  To be called in the event loop."""
+
+    async def ask(self, question: Question) -> str | None:
+        """Have a person answer who waits for a job, or has run ``clustrix login``; None if there is nobody, or nobody wants to."""
+
+    def answerers(self) -> int:
+        """How many have come until now to answer: when it grows, what was not answered may be asked again."""
 
 
 class Backend:
@@ -102,6 +108,13 @@ class Backend:
         As ``clean``, unless the backend keeps a job's checkpoints somewhere of its own.
         """
         await self.clean(jobs)
+
+    async def login(self) -> None:
+        """Somebody is there who answers: reach the place now, and ask (``Host.ask``) what has to be asked.  Raises HostUnreachable."""
+
+    def held(self) -> bool:
+        """Whether the dispatcher should stay for this place though nothing is to be done: a person has opened its connection, perhaps."""
+        return False
 
     async def close(self) -> None:
         """The dispatcher leaves; the jobs go on.  Let go of connections."""

@@ -31,6 +31,18 @@ class Phase(str, Enum):
         return self.value
 
 
+class Question(NamedTuple):
+    """What only a person can answer."""
+
+    host: str
+    kind: str
+    """ "password", "passphrase" or "code": what a host asks beyond these."""
+    text: str
+    """As the host or the key asks it."""
+    echo: bool = False
+    """Whether the answer may be seen while it is typed."""
+
+
 class Receipt(NamedTuple):
     """What became of one submission."""
 

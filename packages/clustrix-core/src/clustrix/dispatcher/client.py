@@ -10,8 +10,8 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from clustrix import __version__
@@ -32,6 +32,8 @@ _MOST_RETIRED = 2
 
 OnNews = Callable[[str, "ClustrixError | None"], None]
 """Called with "done", "cancelled", "progress" or "failed" and the error, in the reading thread."""
+Answer = Callable[[dict[str, Any]], "str | None"]
+"""Has a person answer a ``clustrix.backends.Question``; None if they do not want to.  Called in a thread of its own."""
 
 
 class Client:
@@ -59,6 +61,9 @@ class Client:
         self._started_at = -_CONNECT_SECONDS
         self._trouble = ""
         self._retired = 0
+        self._answer: Answer | None = None
+        self._sitting = 0
+        """How many threads wait while somebody sits there."""
 
     def submitted(self, job: str, on_news: OnNews) -> None:
         """Wake the dispatcher for a new job, and watch it.  Never waits for the dispatcher."""
@@ -72,6 +77,35 @@ class Client:
         """Tell the dispatcher that the journal has a wish for a job's end."""
         with self._lock:
             self._send({"op": "cancel", "jobs": [job]})
+
+    @contextmanager
+    def answering(self, answer: Answer) -> Iterator[None]:
+        """Meanwhile, have a person answer what the dispatcher has to ask."""
+        with self._lock:
+            self._answer, self._sitting = answer, self._sitting + 1
+            if self._sitting == 1 and self._greeted:
+                self._say({"op": "answers", "on": True})
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._sitting -= 1
+                if not self._sitting:
+                    self._answer = None
+                    if self._greeted:
+                        self._say({"op": "answers", "on": False})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        """To a dispatcher that is there; another is told by ``_greet``."""
+        if self._connection is not None:
+            with suppress(OSError):
+                self._connection.sendall(encode(message))
+
+    def _asked(self, question: dict[str, Any]) -> None:
+        answer = self._answer
+        text = answer(question) if answer is not None else None
+        with self._lock:
+            self._say({"op": "answer", "number": question["number"], "text": text})
 
     def _watch(self, jobs: Sequence[str], on_news: OnNews, op: str) -> None:
         with self._lock:
@@ -114,6 +148,8 @@ class Client:
             # All that is watched is named on each new line; the dispatcher at its other end may be a new one.
             messages = [{"op": "submitted", "jobs": list(self._watches)}, *self._unsaid]
             self._unsaid.clear()
+            if self._answer is not None:
+                messages.append({"op": "answers", "on": True})
             connection.sendall(b"".join(map(encode, messages)))
 
     def _start(self) -> None:
@@ -183,6 +219,12 @@ class Client:
             for message, _ in decoder.feed(data):
                 if message["op"] == "hello":
                     self._greet(connection, message)
+                    continue
+                if message["op"] == "question":
+                    # A person takes their time, and news of jobs come here meanwhile.
+                    threading.Thread(
+                        target=self._asked, args=(message,), name="clustrix-question", daemon=True
+                    ).start()
                     continue
                 for job in message["jobs"]:
                     self._tell(job, message["op"])

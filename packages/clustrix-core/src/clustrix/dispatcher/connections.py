@@ -41,7 +41,7 @@ class Listener(Protocol):
 
     def came(self) -> None: ...
 
-    def left(self) -> None: ...
+    def left(self, client: Client) -> None: ...
 
 
 class Connections:
@@ -142,6 +142,11 @@ class Connections:
             return
         self._listener.heard(client, [message for message, _ in client.decoder.feed(data)])
 
+    def send(self, client: Client, message: dict[str, Any]) -> None:
+        """Say something to one of them; who is gone does not hear it."""
+        if client.connection.fileno() in self._clients:
+            self._send(client, message)
+
     def _send(self, client: Client, message: dict[str, Any]) -> None:
         client.outbox.send(encode(message))
 
@@ -159,4 +164,4 @@ class Connections:
                 watchers.discard(number)
                 if not watchers:
                     del self._watchers[job]
-        self._listener.left()
+        self._listener.left(client)

@@ -7,6 +7,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from clustrix.backends import JobSpec
@@ -44,6 +45,13 @@ class Pauses:
         self._seconds = _FIRST_PAUSE_SECONDS
 
 
+async def rest(hurried: asyncio.Event, seconds: float) -> None:
+    """Wait so long, or until there is a reason to hurry."""
+    hurried.clear()
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(hurried.wait(), seconds)
+
+
 class Lane(Generic[T]):
     """Jobs on their way into one kind of call."""
 
@@ -69,6 +77,7 @@ class Lane(Generic[T]):
         """Whether one job at a time is taken: one of them may have spoilt it for the others."""
         self._faults: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
+        self._hurried = asyncio.Event()
 
     def __bool__(self) -> bool:
         """Whether anything is on its way."""
@@ -88,6 +97,10 @@ class Lane(Generic[T]):
         """Take back a job whose call has not begun; False if it has, or is not wanted."""
         return self._jobs.pop(job, None) is not None
 
+    def hurry(self) -> None:
+        """What has failed may succeed now."""
+        self._hurried.set()
+
     def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
@@ -105,7 +118,7 @@ class Lane(Generic[T]):
                 alone = not self._jobs
                 self._take_back(error)
                 if alone:
-                    await asyncio.sleep(pauses.next())
+                    await rest(self._hurried, pauses.next())
             else:
                 self._calling = ()
                 self._careful = self._careful and bool(self._jobs)

@@ -16,8 +16,9 @@ from clustrix.backends import Backend, JobSpec
 from clustrix.backends.local.backend import LocalBackend, LocalHost
 from clustrix.backends.tidier import Tidier
 from clustrix.dispatcher.instance import Instance
+from clustrix.dispatcher.lanes import trouble
 from clustrix.dispatcher.place import Missing, Place, Pushed, Report
-from clustrix.dispatcher.polled import Polled
+from clustrix.dispatcher.polled import Asking, Polled
 from clustrix.errors import ClustrixError, PluginError
 from clustrix.journal import Journal
 
@@ -36,7 +37,9 @@ class Places:
         successor: list[str],
         loop: asyncio.AbstractEventLoop,
         report: Report,
+        questions: Asking,
     ) -> None:
+        self._questions = questions
         self._journal = journal
         self._report = report
         self._tidier = Tidier(journal.place, loop)
@@ -72,6 +75,27 @@ class Places:
     def busy(self) -> bool:
         """Whether there is anything to do or to wait for."""
         return any(place.busy() for place in self._places.values())
+
+    def held(self) -> bool:
+        """Whether the dispatcher should stay though there is nothing to do."""
+        return any(place.held() for place in self._places.values() if isinstance(place, Polled))
+
+    async def login(self, backend: str, settings: str) -> str:
+        """Reach a place while somebody answers; returns why it could not be, or nothing."""
+        place = self._place((backend, settings))
+        if not isinstance(place, Polled):
+            return f"backend {backend!r} has no connection to open"
+        try:
+            await place.login()
+        except Exception as error:  # a plugin's
+            return trouble(backend, error)
+        return ""
+
+    def hurry(self) -> None:
+        """Somebody has come who may answer: what has failed may succeed now."""
+        for place in self._places.values():
+            if isinstance(place, Polled):
+                place.hurry()
 
     def crowded(self) -> bool:
         """Whether more jobs wait than can run: then it is the rate that counts, not the moment."""
@@ -126,7 +150,9 @@ class Places:
         folder = Path(self._journal.place.root, "backends", name)
         os.makedirs(folder, mode=0o700, exist_ok=True)
         try:
-            return Polled(name, target, settings, folder, self._report, self._tidier.tidy_soon)
+            return Polled(
+                name, target, settings, folder, self._report, self._tidier.tidy_soon, self._questions
+            )
         except Exception as error:  # a plugin's own
             log.exception("backend %s failed to start", name)
             problem = f"backend {name!r} failed to start: {type(error).__name__}: {error}"

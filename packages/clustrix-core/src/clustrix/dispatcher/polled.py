@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
-from clustrix.backends import Backend, JobSpec, Phase, Receipt, Status
+from clustrix.backends import Backend, JobSpec, Phase, Question, Receipt, Status
 from clustrix.backends.committed import cancelled, committed, failed
-from clustrix.dispatcher.lanes import Lane, Pauses, trouble
+from clustrix.dispatcher.lanes import Lane, Pauses, rest, trouble
 from clustrix.dispatcher.place import Report
 from clustrix.journal import Change, JobState, Outcome, wanted
 from clustrix.runner import claim, layout
@@ -31,12 +31,25 @@ _CLEAN_SECONDS = 0.2
 _STATES = {Phase.QUEUED: JobState.QUEUED, Phase.RUNNING: JobState.RUNNING}
 
 
+class Asking(Protocol):
+    """Who has a person answer."""
+
+    came: int
+
+    async def ask(self, question: Question) -> str | None: ...
+
+
 class PolledHost:
     """What a backend gets when it is made."""
 
     def __init__(
-        self, settings: dict[str, Any], folder: Path, changed: Callable[[Sequence[str]], None]
+        self,
+        settings: dict[str, Any],
+        folder: Path,
+        changed: Callable[[Sequence[str]], None],
+        questions: Asking,
     ) -> None:
+        self._questions = questions
         self.settings = MappingProxyType(settings)
         self.folder = folder
         self._changed = changed
@@ -44,6 +57,14 @@ class PolledHost:
     def changed(self, jobs: Sequence[str] = ()) -> None:
         """Have these jobs (none: all) polled at once."""
         self._changed(jobs)
+
+    async def ask(self, question: Question) -> str | None:
+        """Have a person answer, if there is one."""
+        return await self._questions.ask(question)
+
+    def answerers(self) -> int:
+        """How many have come to answer."""
+        return self._questions.came
 
 
 class _Job:
@@ -77,13 +98,14 @@ class Polled:
         folder: Path,
         report: Report,
         tidy: Callable[[str], None],
+        questions: Asking,
     ) -> None:
         """``tidy``: puts away a finished job's folder."""
         self._name = name
         self._root = str(folder.parent.parent)
         self._report = report
         self._tidy = tidy
-        self._backend = make(PolledHost(settings, folder, self._asked_to_poll))
+        self._backend = make(PolledHost(settings, folder, self._asked_to_poll, questions))
         self._interval_s: float | None = settings.get("job_poll_interval")
         self._jobs: dict[str, _Job] = {}
         self._submitting: Lane[Sequence[Receipt]] = Lane(
@@ -95,6 +117,7 @@ class Polled:
         self._cleaning: Lane[None] = self._lane(self._backend.clean, lambda jobs, _: None)
         self._resetting: Lane[None] = self._lane(self._backend.reset, lambda jobs, _: None)
         self._poll_soon = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._polling: asyncio.Task[None] | None = None
 
     def _lane(self, call: Any, done: Any) -> Lane[Any]:
@@ -150,6 +173,28 @@ class Polled:
 
     def busy(self) -> bool:
         return bool(self._jobs or self._cleaning or self._resetting)
+
+    def held(self) -> bool:
+        """Whether the dispatcher should stay though nothing is to be done here."""
+        return self._backend.held()
+
+    async def login(self) -> None:
+        """Somebody is there who answers.  Raises what the backend raises."""
+        await self._backend.login()
+        self.hurry()
+
+    def hurry(self) -> None:
+        """What has failed may succeed now."""
+        for lane in (
+            self._submitting,
+            self._adopting,
+            self._cancelling,
+            self._fetching,
+            self._cleaning,
+            self._resetting,
+        ):
+            lane.hurry()
+        self._hurried.set()
 
     def crowded(self) -> bool:
         return False
@@ -247,7 +292,7 @@ class Polled:
                 changed = [self._heard(job, status) for job, status in zip(asked, found, strict=True)]
             except Exception as error:  # a plugin's: no job's state may change for that
                 self._troubled(specs, trouble(self._name, error))
-                await asyncio.sleep(pauses.next())
+                await rest(self._hurried, pauses.next())
                 continue
             pauses.reset()
             if self._interval_s is not None:

@@ -21,6 +21,7 @@ from clustrix.dispatcher.connections import Client, Connections
 from clustrix.dispatcher.instance import Instance
 from clustrix.dispatcher.observers import Observers
 from clustrix.dispatcher.places import Places
+from clustrix.dispatcher.questions import Questions
 from clustrix.dispatcher.retrying import Retries, put_away
 from clustrix.errors import JournalError
 from clustrix.journal import Change, JobRecord, JobState, Journal, Outcome
@@ -34,6 +35,8 @@ _CHECKPOINT_ROWS = 150
 _COALESCE_SECONDS = 0.02
 _BUSY_COALESCE_SECONDS = 0.01
 _RESERVE_SECONDS = 0.2
+_HELD_SECONDS = 60.0
+"""Between looks whether a place still has to be held open."""
 _ENVIRON_SECONDS = 0.3
 """The next of many calls in a row finds the file of the last one, and need not wait for the disk."""
 
@@ -66,6 +69,7 @@ class Dispatcher:
         """Whether files of environment variables may be needed no longer."""
         self._rows = 0
         self._idle_timer: asyncio.TimerHandle | None = None
+        self._logins: set[asyncio.Task[None]] = set()
         self._leaving = asyncio.Event()
         self._retired = False
         self._closed = False
@@ -76,7 +80,10 @@ class Dispatcher:
         """Serve; returns when the lock may go."""
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._unexpected)
-        self._places = Places(self._journal, self._instance, self._successor, self._loop, self)
+        self._questions = Questions(lambda client, message: self._clients.send(client, message))
+        self._places = Places(
+            self._journal, self._instance, self._successor, self._loop, self, self._questions
+        )
         self._retries = Retries(self._journal, self._places, self._loop, self._guarded)
         self._observers = Observers(self._loop)
         self._clients = Connections(self._instance, self._loop, self, self._guarded)
@@ -267,6 +274,12 @@ class Dispatcher:
             elif op == "cancel":
                 self._look()
                 self._cancel(self._journal.cancel_requested(jobs))
+            elif op == "answers":
+                self._answers(client, bool(message["on"]))
+            elif op == "answer":
+                self._questions.answered(client, message["number"], message["text"])
+            elif op == "login":
+                self._log_in(client, message["backend"], message["place"])
             elif op == "retire":
                 log.info("a client with another version or wider limits asks this dispatcher to leave")
                 self._heirs = False
@@ -283,8 +296,25 @@ class Dispatcher:
         """A client has connected."""
         self._rest()
 
-    def left(self) -> None:
+    def _answers(self, client: Client, on: bool) -> None:
+        if on:
+            self._questions.join(client)
+            self._places.hurry()
+        else:
+            self._questions.leave(client)
+
+    def _log_in(self, client: Client, backend: str, place: str) -> None:
+        async def log_in() -> None:
+            trouble = await self._places.login(backend, place)
+            self._clients.send(client, {"op": "login", "trouble": trouble})
+            self._logins.discard(task)
+
+        task = self._loop.create_task(log_in())
+        self._logins.add(task)
+
+    def left(self, client: Client) -> None:
         """A client is gone; it may have had no time to say what it has submitted, or cancelled."""
+        self._questions.leave(client)
         if not self._closed and not self._retired:
             self._look()
             self._cancel(self._journal.wished(self._instance.name))
@@ -325,7 +355,11 @@ class Dispatcher:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
-        if not self._busy():
+        if self._busy():
+            return
+        if self._places.held():
+            self._idle_timer = self._loop.call_later(_HELD_SECONDS, self._guarded, self._rest)
+        else:
             self._idle_timer = self._loop.call_later(self._idle_seconds, self._leaving.set)
 
     def _stop_listening(self) -> bool:

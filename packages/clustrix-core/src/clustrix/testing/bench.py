@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from clustrix import outcomes
-from clustrix.backends import Backend, HostUnreachable, JobSpec, Phase, Status
+from clustrix.backends import Backend, HostUnreachable, JobSpec, Phase, Question, Status
 from clustrix.backends.committed import committed
 from clustrix.backends.interface import PushingBackend
 from clustrix.bundle import BlobStore, pack_call, pack_map
@@ -43,6 +43,13 @@ class BenchHost:
 
     def changed(self, jobs: Sequence[str] = ()) -> None:
         """The bench polls all the time."""
+
+    async def ask(self, question: Question) -> str | None:
+        """Nobody sits here."""
+        return None
+
+    def answerers(self) -> int:
+        return 0
 
 
 Make = Callable[[Any], Backend]

@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from clustrix.backends import Question
+
+__all__ = ["Ask", "Connection", "Question", "Stream", "Target"]
+
 
 class Stream(Protocol):
     """A command that runs there: its standard input and output."""
@@ -39,18 +43,6 @@ class Connection(Protocol):
 
     def close(self) -> None:
         """End it, and all its streams."""
-
-
-class Question(NamedTuple):
-    """What only a person can answer."""
-
-    host: str
-    kind: str
-    """ "password", "passphrase" or "code": what the host asks beyond these."""
-    text: str
-    """As the host or the key asks it."""
-    echo: bool = False
-    """Whether the answer may be seen while it is typed."""
 
 
 Ask = Callable[[Question], str]

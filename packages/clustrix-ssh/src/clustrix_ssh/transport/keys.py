@@ -89,6 +89,15 @@ class Login:
                 yield loaded
 
     def _load(self, path: str) -> paramiko.PKey | None:
+        stamp = _stamp(path)
+        if (path, stamp) not in _unlocked:
+            loaded = self._read(path)
+            if loaded is None:
+                return None
+            _unlocked[path, stamp] = loaded
+        return _unlocked[path, stamp]
+
+    def _read(self, path: str) -> paramiko.PKey | None:
         passphrase: str | None = None
         for _ in range(_MOST_TRIES):
             try:
@@ -150,6 +159,17 @@ class Login:
             f"{self._config.alias} does not let {self._config.user} in: {said}. It takes: {ways}. "
             f"See key_file and username, or: clustrix login {self._config.alias}"
         )
+
+
+_unlocked: dict[tuple[str, float], paramiko.PKey] = {}
+"""Keys that were read, by path and time of change: as an agent, this process asks for a passphrase once."""
+
+
+def _stamp(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
 
 
 def _public_blob(path: str) -> bytes | None:
