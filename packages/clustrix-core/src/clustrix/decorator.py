@@ -98,6 +98,15 @@ class ClusterFunction(Generic[P, R]):
         """Call the function here, in this process, with no machinery."""
         return self._function(*self._bound, *args, **kwargs)
 
+    def explain(self, items: int | None = None) -> str:
+        """What a submission would be, without one: where, with what, and the very script that a batch system would get.
+
+        ``items``: of a map; None: of a call.  A host is asked for its Python; where it cannot be reached, that is said.
+        """
+        from clustrix.explaining import explain
+
+        return explain(self._subject(), items)
+
     def forget(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Make the next such call run anew, where ``reuse`` would give an earlier one's result.
 

@@ -66,7 +66,7 @@ def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]
     if earlier is not None:
         return earlier
     payload = pack_call(home.blobs, subject.function, subject.reference, args, kwargs)
-    job = _new_job(home, subject, "call", payload, 1, key)
+    job = new_job(home, subject, "call", payload, 1, key)
     known = _write(home, job, subject)
     if known != job.id:
         return _reused(home, known)
@@ -94,7 +94,7 @@ def submit_map(
     payload, count = pack_map(
         home.blobs, subject.function, subject.reference, bound, items, common, workers, chunk
     )
-    job = _new_job(home, subject, "map", payload, count, key)
+    job = new_job(home, subject, "map", payload, count, key)
     known = _write(home, job, subject)
     if known != job.id:
         return _reused(home, known)
@@ -214,9 +214,10 @@ def _sealed(home: Session, names: Sequence[str], added: Mapping[str, str]) -> di
     return found
 
 
-def _new_job(
+def new_job(
     home: Session, subject: Subject, kind: str, payload: bytes, items: int, key: str | None
 ) -> NewJob:
+    """What is written down of a submission."""
     cores, memory = _resources(subject)
     parent = os.environ.get(JOB_VARIABLE)
     if parent is not None and len(home.journal.lineage(parent, _DEEPEST)) >= _DEEPEST:

@@ -12,6 +12,7 @@ from typing import Any
 from clustrix.backends import Host, HostUnreachable, JobSpec, Phase, Receipt, Status
 from clustrix_ssh.agent.client import Agent, AgentError
 from clustrix_ssh.backend import FarBackend, forbid, is_forbidden
+from clustrix_ssh.farpaths import below
 from clustrix_ssh.lost import Left, decide
 from clustrix_ssh.mapends import Maps
 from clustrix_ssh.orders import FarJob, Shape
@@ -148,6 +149,25 @@ class Batch(FarBackend):
 
     def requeue(self) -> Requeue | None:
         return self.scheduler.requeue()
+
+    async def explain(self, job: JobSpec) -> str:
+        shape = _shape(job)
+        name = Submission.fresh_name(job.name, job.id)
+        try:
+            await self._know(await self.far.agent())
+            python, why = await self.far.python(preamble(job.settings))
+            kit = self.far.kit_path()
+        except (HostUnreachable, AgentError, Unavailable) as error:
+            python, kit, why = "python3", "KIT", f"not asked: {error}"
+            self.far.paths = below("~", str(self.host.settings.get("remote_work_dir") or "~/.clustrix"))
+        planned = FarJob(job, self.far.paths.job(job.id), {}, ())
+        try:
+            script = self._script(name, [planned], shape, [python or "python3", f"{kit}/start.py"], 0)
+        except Refused as error:
+            return f"{self.scheduler.title} would not get it: {error}"
+        command = shlex.join(self.scheduler.submit_command())
+        note = f"# {self.far.name}: {why}\n" if why else ""
+        return f"{note}# for {self.scheduler.title}, through: {command}\n{script}"
 
     # -- where jobs are
 

@@ -184,7 +184,7 @@ class FarHost:
     async def kit(self) -> str:
         """The folder of what runs jobs, sent there if need be.  Raises HostUnreachable, AgentError."""
         agent = await self.agent()
-        path = self.paths.kit(kit.digest())
+        path = self.kit_path()
         if path not in self._kits:
             there = await agent.ask("exists", paths=[f"{path}/{kit.START}"])
             if not there.header["there"][0]:
@@ -192,6 +192,10 @@ class FarHost:
                 await agent.ask("unpack", archive, path=path)
             self._kits.add(path)
         return path
+
+    def kit_path(self) -> str:
+        """Where that is, or will be.  Once it was connected."""
+        return self.paths.kit(kit.digest())
 
     async def seal(self) -> Seal:
         """The key for secrets, the same for all jobs from here.  Raises HostUnreachable, AgentError, OSError."""

@@ -109,6 +109,13 @@ class Backend:
         """
         await self.clean(jobs)
 
+    async def explain(self, job: JobSpec) -> str:
+        """What a submission of this job would be, for people: the script for a batch system, say.  Nothing is submitted or changed.
+
+        The job is not in the journal: what it would run cannot be read.
+        """
+        return ""
+
     async def login(self) -> None:
         """Somebody is there who answers: reach the place now, and ask (``Host.ask``) what has to be asked.  Raises HostUnreachable."""
 

@@ -20,9 +20,9 @@ SEPARATOR = "::"
 
 
 def submit_function(
-    target: str, args: Sequence[str], keywords: Sequence[str], settings: dict[str, Any]
+    target: str, args: Sequence[str], keywords: Sequence[str], settings: dict[str, Any], dry_run: bool = False
 ) -> Any:
-    """The handle of a job of this call; arguments are literals of Python, or texts if they are none.
+    """The handle of a job of this call, or what it would be; arguments are literals of Python, or texts if they are none.
 
     Raises UsageError for what cannot be called like that.  A file that cannot be imported ends the command.
     """
@@ -30,7 +30,8 @@ def submit_function(
     positional, keyword = _arguments(args), _keywords(keywords)
     function = _function(where, name)
     _check_call(target, function, positional, keyword)
-    return _decorated(target, function, settings).submit(*positional, **keyword)
+    decorated = _decorated(target, function, settings)
+    return decorated.explain() if dry_run else decorated.submit(*positional, **keyword)
 
 
 def _arguments(texts: Sequence[str]) -> list[Any]:

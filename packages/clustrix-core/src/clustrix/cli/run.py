@@ -75,8 +75,14 @@ def _checked(context: click.Context, parameter: click.Parameter, given: Any) -> 
 )
 @_with_fields
 @click.option("--detach", is_flag=True, help="Print the job's id, and do not wait.")
+@click.option("--dry-run", is_flag=True, help="Submit nothing: show what would be submitted, and where.")
 def run(
-    target: tuple[str, ...], keywords: tuple[str, ...], grids: tuple[str, ...], detach: bool, **fields: Any
+    target: tuple[str, ...],
+    keywords: tuple[str, ...],
+    grids: tuple[str, ...],
+    detach: bool,
+    dry_run: bool,
+    **fields: Any,
 ) -> None:
     """Run a function, a script or any program as a job, and wait for it.
 
@@ -112,20 +118,23 @@ def run(
         raise click.UsageError("--kw is for functions: clustrix run FILE.py::FUNCTION --kw name=value")
     try:
         if is_function:
-            job = submit_function(target[0], target[1:], keywords, settings)
+            job = submit_function(target[0], target[1:], keywords, settings, dry_run)
         else:
-            job = _submit_program(target, parsed(grids), settings)
+            job = _submit_program(target, parsed(grids), settings, dry_run)
     except UnknownProfile as error:  # it is looked for when it is used
         raise click.UsageError(str(error)) from error
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    if dry_run:
+        click.echo(job)
+        return
     if detach:
         click.echo(job.id)
         return
     _wait(job, shows=is_function)
 
 
-def _submit_program(target: Sequence[str], grid: Grid, settings: dict[str, Any]) -> Any:
+def _submit_program(target: Sequence[str], grid: Grid, settings: dict[str, Any], dry_run: bool) -> Any:
     from clustrix.cli.programs import PLACEHOLDER, filled, run_program
     from clustrix.decorator import cluster
 
@@ -139,6 +148,8 @@ def _submit_program(target: Sequence[str], grid: Grid, settings: dict[str, Any])
     settings.setdefault("name", os.path.basename(target[0])[:_LONGEST_NAME])
     # That the same script is called again does not say that it is the same: nobody looks into it.
     runner = cluster(**{**settings, "reuse": False})(run_program)
+    if dry_run:
+        return runner.explain(sum(1 for _ in grid.combinations()) if grid.values else None)
     if not grid.values:
         return runner.submit({}, command)
     return runner.map(grid.combinations(), command=command)

@@ -1,0 +1,80 @@
+"""What would be submitted is shown as it is, and nothing is submitted."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clustrix import configure
+from tests.ssh.work import double
+from tests.testbed.slurm import Slurm
+from tests.testbed.sshd import Sshd
+from tests.testbed.user import run_as
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.usefixtures("home", "fresh_state"),
+]
+
+
+@pytest.fixture
+def on_slurm(slurm: Slurm, sshd: Sshd, far_folder: str) -> None:
+    configure(cluster_type="slurm", remote_work_dir=far_folder, **sshd.settings)
+
+
+def _plain(script: str) -> str:
+    """Without what each submission has of its own."""
+    return re.sub(r"double-[0-9a-z]{26}-[0-9a-f]{4}|[0-9A-HJKMNP-TV-Z]{26}", "ITS-OWN", script)
+
+
+@pytest.mark.usefixtures("on_slurm")
+def test_script_is_the_very_one(sshd: Sshd, far_folder: str) -> None:
+    """To the byte."""
+    function = double.options(cores=2, memory="1GB", time=600, module_loads=[], scheduler_options={"nice": 7})
+    text = function.explain()
+    assert "double would run on slurm at 127.0.0.1, with 2 cores, 1.0 GiB of memory, at most 600 s." in text
+    assert run_as(sshd.user, "squeue", "--noheader", "--user", sshd.user.pw_name).stdout == ""
+    shown = text.partition("#!/bin/bash")[2]
+    assert function.submit(4).result(60) == 8
+    (script,) = Path(sshd.user.pw_dir, far_folder[2:], "batches").glob("*/script")
+    assert _plain("#!/bin/bash" + shown) == _plain(script.read_text())
+
+
+@pytest.mark.usefixtures("on_slurm")
+def test_map_is_shown_as_an_array() -> None:
+    """Of few elements."""
+    text = double.options(cores=1).explain(items=1000)
+    assert "for each of 1,000 items" in text
+    assert "#SBATCH --array=0-3" in text
+
+
+@pytest.mark.usefixtures("on_slurm")
+def test_what_the_scheduler_would_not_get_is_said() -> None:
+    """In the words of the refusal."""
+    assert "Slurm would not get it: account has" in double.options(account="a$(id)").explain()
+
+
+def test_host_that_cannot_be_reached_is_said(far_folder: str) -> None:
+    """The script is shown all the same."""
+    configure(cluster_type="slurm", cluster_host="127.0.0.1", cluster_port=1, remote_work_dir=far_folder)
+    text = double.explain()
+    assert "not asked" in text
+    assert "#SBATCH --job-name=double-" in text
+
+
+@pytest.mark.usefixtures("on_slurm")
+def test_dry_run_of_a_program(sshd: Sshd, far_folder: str, tmp_path: Path) -> None:
+    """From the shell."""
+    environment = {**os.environ, "CLUSTRIX_CLUSTER_TYPE": "slurm", "CLUSTRIX_REMOTE_WORK_DIR": far_folder}
+    environment |= {f"CLUSTRIX_{name.upper()}": str(value) for name, value in sshd.settings.items()}
+    command = [sys.executable, "-m", "clustrix", "run", "--dry-run", "--cores", "3", "--", "echo", "hello"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "echo would run on slurm" in done.stdout
+    assert "#SBATCH --cpus-per-task=3" in done.stdout
+    assert "exec " in done.stdout
