@@ -42,7 +42,7 @@ def is_forbidden(state: Mapping[str, Any]) -> bool:
 class FarBackend(Backend):
     """Jobs on a host that is reached through an agent."""
 
-    fastest_poll_s: ClassVar[float] = 0.02
+    fastest_poll_s: ClassVar[float] = 0.01
     slowest_poll_s: ClassVar[float] = 2.0
     settle_s: ClassVar[float] = 0.0
     """What takes time to become visible is waited for here, by what is known of it."""

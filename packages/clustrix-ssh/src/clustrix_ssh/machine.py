@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import posixpath
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clustrix.backends import JobSpec, Phase, Receipt, Status
+from clustrix.backends import Host, JobSpec, Phase, Receipt, Status
 from clustrix_ssh.agent.client import AgentError
 from clustrix_ssh.backend import FarBackend, forbid, is_forbidden
 from clustrix_ssh.orders import FarJob, Shape
@@ -17,11 +18,17 @@ from clustrix_ssh.verdicts import write_verdict
 
 _IDLE_SECONDS = 60
 """How long a keeper stays when it has nothing to do."""
+_POKE_SECONDS = 1.0
+"""Between questions whether the keeper is still there, while jobs wait."""
 _UNKNOWN = "it is not known there"
 
 
 class Machine(FarBackend):
     """Jobs on one machine."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._poked_at = 0.0
 
     @property
     def _folder(self) -> str:
@@ -47,6 +54,7 @@ class Machine(FarBackend):
                 {"do": "poke", "path": posixpath.join(self._folder, "poke")},
             ]
             reply = await agent.ask("many", payload, ops=ops)
+            self._poked_at = time.monotonic()
             if not reply.header["answers"][-1]["heard"]:
                 await self._start_keeper()
         for job in ready:
@@ -73,7 +81,9 @@ class Machine(FarBackend):
         if open_jobs:
             try:
                 await self.states(open_jobs, self._queue)
-                if any(self._waits_for_nobody(job) for job in open_jobs):
+                late = time.monotonic() - self._poked_at > _POKE_SECONDS
+                if late and any(self._waits_for_nobody(job) for job in open_jobs):
+                    self._poked_at = time.monotonic()
                     poke = await agent.ask("poke", path=posixpath.join(self._folder, "poke"))
                     if not poke.header["heard"]:
                         await self._start_keeper()

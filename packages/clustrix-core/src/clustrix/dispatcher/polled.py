@@ -105,7 +105,7 @@ class Polled:
         self._root = str(folder.parent.parent)
         self._report = report
         self._tidy = tidy
-        self._backend = make(PolledHost(settings, folder, self._asked_to_poll, questions))
+        self._backend = make(PolledHost(settings, folder, self._told_to_poll, questions))
         self._interval_s: float | None = settings.get("job_poll_interval")
         self._jobs: dict[str, _Job] = {}
         self._submitting: Lane[Sequence[Receipt]] = Lane(
@@ -117,6 +117,7 @@ class Polled:
         self._cleaning: Lane[None] = self._lane(self._backend.clean, lambda jobs, _: None)
         self._resetting: Lane[None] = self._lane(self._backend.reset, lambda jobs, _: None)
         self._poll_soon = asyncio.Event()
+        self._has_news = False
         self._hurried = asyncio.Event()
         self._polling: asyncio.Task[None] | None = None
 
@@ -275,7 +276,12 @@ class Polled:
 
     # -- polling
 
-    def _asked_to_poll(self, jobs: Sequence[str] = ()) -> None:
+    def _told_to_poll(self, jobs: Sequence[str] = ()) -> None:
+        """The place itself says that there are news."""
+        self._has_news = True
+        self._asked_to_poll()
+
+    def _asked_to_poll(self) -> None:
         self._poll_soon.set()
         if self._polling is None and any(job.there for job in self._jobs.values()):
             self._polling = asyncio.get_running_loop().create_task(self._poll())
@@ -284,6 +290,7 @@ class Polled:
         pause, pauses = self._backend.fastest_poll_s, Pauses()
         while asked := [job for job in self._jobs.values() if job.there and not job.settled]:
             self._poll_soon.clear()
+            self._has_news = False
             specs = [job.spec for job in asked]
             try:
                 found = await self._backend.poll(specs)
@@ -304,9 +311,12 @@ class Polled:
                 else min(pause * 1.5, self._backend.slowest_poll_s)
             )
             try:
+                polled_at = time.monotonic()
                 await asyncio.wait_for(self._poll_soon.wait(), pause)
                 pause = self._backend.fastest_poll_s
-                await asyncio.sleep(pause / 2)  # many submissions in a row ask for one poll
+                # Many submissions in a row ask for one poll, and news that come one after the other too.
+                past = time.monotonic() - polled_at if self._has_news else 0.0
+                await asyncio.sleep(max(0.0, pause / 2 - past))
             except asyncio.TimeoutError:
                 continue
         self._polling = None

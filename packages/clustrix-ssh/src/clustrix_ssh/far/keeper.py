@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
+import importlib
 import json
 import os
 import select
@@ -20,13 +22,14 @@ import sys
 import time
 from contextlib import suppress
 
-from clustrix.runner import layout
+from clustrix.runner import layout, setup
 from clustrix_ssh.far import job, records
 
 SCRIPT = "script"
 _LOOK_SECONDS = 1.0
 """Between looks at the queue while jobs wait for cores that another keeper's jobs have."""
 _LOCK_SECONDS = 10.0
+_WANTED_BY_ALL = ("clustrix.decorator", "clustrix.within", "encodings.ascii", "tempfile")
 
 
 class Keeper:
@@ -39,6 +42,7 @@ class Keeper:
         self._cores = os.path.join(folder, "cores")
         self._fifo = os.path.join(folder, "poke")
         self._idle_s = idle_s
+        self._is_warm = False
         self._running: dict[int, tuple[str, list[int]]] = {}
         """By pid: the job, and its locks."""
         for path in (self._queue, self._cores):
@@ -58,6 +62,7 @@ class Keeper:
         idle_since = time.monotonic()
         while True:
             waiting = self._begin_some()
+            self._warm_up()
             if waiting or self._running:
                 idle_since = time.monotonic()
             left = idle_since + self._idle_s - time.monotonic()
@@ -77,6 +82,16 @@ class Keeper:
                     while os.read(fd, 4096):
                         continue
             self._reap()
+
+    def _warm_up(self) -> None:
+        """Have in memory what nearly all jobs import: after the first has begun, so that it does not wait for that."""
+        if not self._is_warm:
+            self._is_warm = True
+            for name in _WANTED_BY_ALL:
+                importlib.import_module(name)
+            setup.rehearse()
+            gc.collect()
+            gc.freeze()  # else each job's first collection would copy all of it
 
     def _is_lock_mine(self) -> bool:
         """Somebody may have removed all of it, and another keeper have begun in the same place."""
