@@ -165,6 +165,10 @@ class FarBackend(Backend):
     async def reset(self, jobs: Sequence[JobSpec]) -> None:
         if not jobs:
             return
+        for job in jobs:
+            syncing = self.far.syncing.pop(job.id, None)
+            if syncing is not None:
+                await syncing
         agent = await self.far.agent()
         paths = [self.far.paths.job(job.id) for job in jobs]
         paths += [f"{self.far.paths.records}/{job.id}{kind}" for job in jobs for kind in (".b", ".x", ".d")]

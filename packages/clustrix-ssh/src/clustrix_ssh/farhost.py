@@ -61,6 +61,8 @@ class FarHost:
         """Names of commit records, and the monotonic time when each was seen first."""
         self.small: dict[str, dict[str, bytes]] = {}
         """Small results that came along with their records, by job."""
+        self.syncing: dict[str, asyncio.Future[None]] = {}
+        """Results that are here, and not on disk yet, by job."""
         self._settings = settings
         self._changed = changed
         self._agent: Agent | None = None

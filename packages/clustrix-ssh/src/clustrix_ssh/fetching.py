@@ -52,7 +52,8 @@ async def fetch(host: FarHost, jobs: Sequence[JobSpec]) -> None:
         target = folders[folder].file(layout.RESULT)
         if not os.path.exists(target):
             os.makedirs(folders[folder].folder, mode=0o700, exist_ok=True)
-            await download(agent, f"{folder}/{layout.RESULT}", target, total)
+            result = f"{folder}/{layout.RESULT}"
+            host.syncing[folders[folder].id] = await download(agent, result, target, total)
 
 
 def _fetched_small(host: FarHost, job: JobSpec) -> bool:

@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from clustrix.backends import HostUnreachable
-from clustrix_ssh.agent.client import Agent, AgentError, Reply
+from clustrix_ssh.agent.client import Agent, AgentError
+from clustrix_ssh.agent.incoming import Reply
 from clustrix_ssh.farhost import FarHost
 from clustrix_ssh.orders import FarJob
 from clustrix_ssh.schedulers.directives import safe_name

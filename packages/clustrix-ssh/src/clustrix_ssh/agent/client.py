@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from clustrix.errors import BackendError, HostUnreachable
 from clustrix_ssh.agent import source
+from clustrix_ssh.agent.incoming import Incoming, Reply
 from clustrix_ssh.agent.parts.wire import HEAD, PROTOCOL
 from clustrix_ssh.transport.interface import Connection, Stream
 
@@ -38,13 +39,6 @@ class AgentError(BackendError):
         self.kind = kind
 
 
-class Reply(NamedTuple):
-    """An answer."""
-
-    header: dict[str, Any]
-    payload: bytes
-
-
 class _Asked(NamedTuple):
     future: asyncio.Future[Reply]
     size: int
@@ -68,6 +62,7 @@ class Agent:
         self._queued = 0
         self._lost: HostUnreachable | None = None
         self._sending = threading.Lock()
+        self._incoming = Incoming()
 
     @classmethod
     def open(
@@ -88,23 +83,24 @@ class Agent:
             stream.send(source.opening(folder))
         rest = _after_noise(host, stream)
         agent = cls(host, stream, loop, event)
-        rest = agent._read_hello(rest)
+        frames = agent._read_hello(rest)
         threading.Thread(target=agent._write, name=f"to {host}", daemon=True).start()
-        threading.Thread(target=agent._read, args=(rest,), name=f"from {host}", daemon=True).start()
+        threading.Thread(target=agent._read, args=(frames,), name=f"from {host}", daemon=True).start()
         return agent
 
-    def _read_hello(self, rest: bytearray) -> bytearray:
+    def _read_hello(self, rest: bytearray) -> list[Reply]:
         """Returns what has come behind the answer."""
         self._stream.send(_framed({"id": 0, "do": "hello"}, 0))
-        while (frame := _take(rest)) is None:
+        frames = self._incoming.feed(rest)
+        while not frames:
             data = self._stream.receive(_READ_BYTES)
             if not data:
                 raise HostUnreachable(f"{self.host}: the agent ended at once: {self._stream.errors()[-500:]}")
-            rest += data
-        self.facts = frame.header
+            frames = self._incoming.feed(data)
+        self.facts = frames[0].header
         if self.facts["protocol"] != PROTOCOL:
             raise HostUnreachable(f"{self.host}: the agent speaks protocol {self.facts['protocol']}")
-        return rest
+        return frames[1:]
 
     def alive(self) -> bool:
         """Whether it can be asked."""
@@ -153,11 +149,10 @@ class Agent:
     def _unqueue(self) -> None:
         self._queued -= 1
 
-    def _read(self, rest: bytearray) -> None:
+    def _read(self, frames: list[Reply]) -> None:
         why = HostUnreachable(f"the connection to {self.host} has ended")
         try:
             while True:
-                frames = _take_all(rest)
                 if frames:
                     self._loop.call_soon_threadsafe(self._came, frames)
                 data = self._stream.receive(_READ_BYTES)
@@ -165,7 +160,7 @@ class Agent:
                     tail = self._stream.errors().strip()[-500:]
                     why = HostUnreachable(f"the agent on {self.host} has ended{': ' + tail if tail else ''}")
                     break
-                rest += data
+                frames = self._incoming.feed(data)
         except HostUnreachable as error:
             why = error
         except RuntimeError:  # the loop is closed
@@ -234,26 +229,3 @@ def _why_not(seen: bytes, errors: str) -> str:
 def _framed(header: dict[str, Any], size: int) -> bytes:
     text = json.dumps(header, separators=(",", ":")).encode()
     return HEAD.pack(len(text), size) + text
-
-
-def _take_all(rest: bytearray) -> list[Reply]:
-    found = []
-    while (frame := _take(rest)) is not None:
-        found.append(frame)
-    return found
-
-
-def _take(rest: bytearray) -> Reply | None:
-    """The first whole frame, removed; None if there is none."""
-    if len(rest) < HEAD.size:
-        return None
-    header_size, payload_size = HEAD.unpack_from(rest)
-    end = HEAD.size + header_size + payload_size
-    if len(rest) < end:
-        return None
-    middle = HEAD.size + header_size
-    with memoryview(rest) as view:
-        header: dict[str, Any] = json.loads(bytes(view[HEAD.size : middle]))
-        payload = bytes(view[middle:end])
-    del rest[:end]
-    return Reply(header, payload)

@@ -7,7 +7,8 @@ import os
 from collections import deque
 from contextlib import suppress
 
-from clustrix_ssh.agent.client import Agent, AgentError, Reply
+from clustrix_ssh.agent.client import Agent, AgentError
+from clustrix_ssh.agent.incoming import Reply
 
 _PART_BYTES = 1 << 20
 _MOST_PARTS = 16
@@ -42,8 +43,11 @@ def _check(agent: Agent, reply: Reply) -> None:
         raise AgentError(agent.host, reply.header["error"], reply.header["kind"])
 
 
-async def download(agent: Agent, path: str, target: str, size: int) -> None:
-    """A file there, which does not change any more, becomes ``target`` here, in one step.  Raises as ``upload`` does."""
+async def download(agent: Agent, path: str, target: str, size: int) -> asyncio.Future[None]:
+    """A file there, which does not change any more, becomes ``target`` here, in one step.  Raises as ``upload`` does.
+
+    Until what is returned is done, without an OSError, a power failure may take it away again: so long it has to stay there.
+    """
     aside = f"{target}.aside"
     fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -58,15 +62,21 @@ async def download(agent: Agent, path: str, target: str, size: int) -> None:
             _check(agent, reply)
             if len(reply.payload) != min(_PART_BYTES, size - at):
                 raise AgentError(agent.host, f"{path} is shorter than it was", "short")
-            write_at(fd, reply.payload, at)
-        os.fsync(fd)
+            await asyncio.to_thread(write_at, fd, reply.payload, at)
+        os.rename(aside, target)
     except BaseException:
+        os.close(fd)
         with suppress(FileNotFoundError):
             os.unlink(aside)
         raise
+    return asyncio.ensure_future(asyncio.to_thread(_sync_and_close, fd))
+
+
+def _sync_and_close(fd: int) -> None:
+    try:
+        os.fsync(fd)
     finally:
         os.close(fd)
-    os.rename(aside, target)
 
 
 def write_at(fd: int, data: bytes, at: int) -> None:
