@@ -12,7 +12,8 @@ import pytest
 
 from clustrix import cluster, configure
 from clustrix.errors import JobCancelled
-from tests.ssh.work import double, wait
+from tests.ssh.support import until
+from tests.ssh.work import double, note, wait
 from tests.testbed.slurm import Slurm
 from tests.testbed.sshd import Sshd
 from tests.testbed.user import cluster_user, remove_for
@@ -138,3 +139,36 @@ def test_variables_of_an_outer_job_are_in_nobodys_way(
     assert number not in (None, "1")
     assert index is None
     assert os.environ["SLURM_JOB_ID"] == "1"
+
+
+FULL = """#!/bin/sh
+# No more than three jobs or elements of a user: what a QOS with MaxSubmitJobsPerUser=3 says.
+script=$(mktemp); cat > $script
+count=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' $script); count=$((${{count:-0}} + 1))
+there=$(/usr/bin/squeue -h -r -u "$(id -un)" | wc -l)
+echo "$count $there" >> {log}
+if [ $((count + there)) -gt 3 ]; then
+    echo 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2
+    echo 'sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user size and/or time limits)' >&2
+    exit 1
+fi
+/usr/bin/sbatch "$@" < $script
+rm $script
+"""
+
+
+def test_jobs_beyond_a_submit_limit_come_later(site: Site, open_path: Path) -> None:
+    """In a window, each once, and those that were taken are not held up: pain 39."""
+    log = open_path / "log"
+    log.touch()
+    log.chmod(0o666)
+    site(sbatch=FULL.format(log=log))
+    folder = open_path / "items"
+    folder.mkdir()
+    folder.chmod(0o777)
+    jobs = [note.submit(number, str(folder)) for number in range(12)]
+    until(lambda: any("takes no more jobs of yours" in (job.status().reason or "") for job in jobs), 60)
+    assert [job.result(150) for job in jobs] == list(range(12))
+    assert {path.read_text() for path in folder.iterdir()} == {"run\n"}
+    assert len(list(folder.iterdir())) == 12
+    assert len(log.read_text().splitlines()) < 40

@@ -60,6 +60,9 @@ class Odd(Backend):
             often = self.times(job) <= int(number or 0)
             if often and fault == "unreachable":
                 raise HostUnreachable("the host is asleep")
+            if often and fault == "later":
+                receipts.append(Receipt(later="the house is full"))
+                continue
             if often and fault == "crash":
                 raise RuntimeError("a fault of the plugin")
             if often and fault == "short":
@@ -279,3 +282,13 @@ def test_what_is_left_stays_where_it_is_wanted(tmp_path: Path, state: Path) -> N
     folder = state / "clustrix" / "backends" / "odd"
     wait_until((folder / f"{removed.id}-cleaned").exists, "the later one is cleaned away")
     assert not (folder / f"{left.id}-cleaned").exists()
+
+
+def test_job_that_is_not_taken_now_is_asked_for_again() -> None:
+    """Those that were taken with it are not held up."""
+    function = cluster(abs, cluster_type="odd")
+    later = function.options(name="later-2").submit(-2)
+    other = function.options(name="plain").submit(-1)
+    assert other.result(30) == 1
+    wait_until(lambda: later.status().reason == "the house is full" or later.done(), "it says why it waits")
+    assert later.result(30) == 2

@@ -26,6 +26,11 @@ def clustrix_register(registry: Registry) -> None:
     registry.backend("sge", "clustrix_ssh.clusters:SgeCluster", title="SGE")
     registry.backend("pbs", "clustrix_ssh.clusters:PbsCluster", title="PBS")
     registry.command(
+        "setup",
+        "clustrix_ssh.cli.setup:setup",
+        title="Find out what a host has, and write a profile for it.",
+    )
+    registry.command(
         "login",
         "clustrix_ssh.cli.login:login",
         title="Answer what a host asks: a passphrase, a password, a second factor.",

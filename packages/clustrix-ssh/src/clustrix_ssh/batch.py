@@ -18,7 +18,7 @@ from clustrix_ssh.mapends import Maps
 from clustrix_ssh.orders import FarJob, Shape
 from clustrix_ssh.preamble import preamble
 from clustrix_ssh.queueview import QueueView
-from clustrix_ssh.schedulers.interface import End, Need, Refused, Requeue, Scheduler, State, Unavailable
+from clustrix_ssh.schedulers.interface import End, Full, Need, Refused, Requeue, Scheduler, State, Unavailable
 from clustrix_ssh.submitting import BATCH, JOBS, Submitter, run
 from clustrix_ssh.submitting import Batch as Submission
 from clustrix_ssh.verdicts import write
@@ -28,6 +28,8 @@ _NEVER_TOO_MANY = 10
 _WORKERS = 16
 """Of a map that does not say how many items may run at once."""
 _WORKERS_AN_ELEMENT = 4
+_CORES_AN_ELEMENT = 8
+_BYTES_AN_ELEMENT = 16 << 30
 _LONGEST_ELEMENT_SECONDS = 2 * 3600.0
 
 
@@ -49,6 +51,8 @@ class Batch(FarBackend):
         self._newer: dict[str, str] = {}
         """The latest submission of maps that were submitted more than once."""
         self._most: int | None = None
+        self._window = _MOST_IN_AN_ARRAY
+        """How many jobs are submitted at a time: fewer while the site is full."""
         self._maps = Maps(self.far, self._more_elements)
 
     # -- submission
@@ -74,12 +78,10 @@ class Batch(FarBackend):
                 groups.setdefault(_alike(one.spec), []).append(one)
         for group in groups.values():
             most = await self._most_in_an_array(len(group))
-            for start in range(0, len(group), most):
-                some = group[start : start + most]
-                receipts |= await self._submit_alike(some, shapes[some[0].spec.id])
+            receipts |= await self._submit_group(group, shapes[group[0].spec.id], most)
         for job in jobs:
             self._left.pop(job.id, None)
-        self._queue.expect([receipt.handle for receipt in receipts.values()])
+        self._queue.expect([receipt.handle for receipt in receipts.values() if receipt.handle])
         return [receipts[job.id] for job in jobs]
 
     async def _know(self, agent: Agent) -> None:
@@ -99,6 +101,25 @@ class Batch(FarBackend):
             answers = [await run(agent, command) for command in self.scheduler.limits(self.far.facts["user"])]
             self._most = self.scheduler.read_limits(answers).array_elements or _MOST_IN_AN_ARRAY
         return min(_MOST_IN_AN_ARRAY, self._most)
+
+    async def _submit_group(self, group: Sequence[FarJob], shape: Shape, most: int) -> dict[str, Receipt]:
+        """As many at a time as the site takes; where it takes no more for now, the rest is told to come later."""
+        receipts: dict[str, Receipt] = {}
+        rest = list(group)
+        while rest:
+            some = rest[: min(most, self._window)]
+            try:
+                receipts |= await self._submit_alike(some, shape)
+            except Full as error:
+                self._window = len(some) // 2
+                if self._window == 0:
+                    self._window = 1
+                    why = f"{self.scheduler.title} takes no more jobs of yours at the moment ({error})"
+                    return receipts | {job.spec.id: Receipt(later=why) for job in rest}
+                continue
+            self._window = min(2 * self._window, _MOST_IN_AN_ARRAY)
+            rest = rest[len(some) :]
+        return receipts
 
     async def _submit_alike(self, jobs: Sequence[FarJob], shape: Shape) -> dict[str, Receipt]:
         try:
@@ -269,7 +290,12 @@ class Batch(FarBackend):
         if isinstance(one, Receipt):
             raise AgentError(self.far.name, one.refused, "refused")
         submission = await self._submission([one], shape, offset)
-        number = (await self._submitter.submit(submission, anew=True))[job.id]
+        try:
+            number = (await self._submitter.submit(submission, anew=True))[job.id]
+        except Full as error:
+            raise HostUnreachable(
+                f"{self.scheduler.title} takes no more jobs of yours at the moment: {error}"
+            ) from error
         self._newer[job.id] = number
         self._queue.expect([number])
         self._left.pop(job.id, None)
@@ -314,9 +340,20 @@ def _shape(job: JobSpec) -> Shape:
         return Shape(1, 1, job.time_s)
     spec: Mapping[str, Any] = json.loads(job.spec)
     wanted = max(1, min(job.items, spec.get("workers") or _WORKERS))
-    elements = -(-wanted // _WORKERS_AN_ELEMENT)
+    elements = -(-wanted // _workers_an_element(job))
     workers = -(-wanted // elements)
     return Shape(elements, workers, _walltime(job, elements * workers))
+
+
+def _workers_an_element(job: JobSpec) -> int:
+    """A few share one place of work, unless together they would need more than most nodes have to spare."""
+    settings = job.settings
+    if settings.get("gpus") or settings.get("nodes"):
+        return 1  # these are asked for by the place
+    fit = [_WORKERS_AN_ELEMENT, _CORES_AN_ELEMENT // job.cores]
+    if job.memory_bytes:
+        fit.append(_BYTES_AN_ELEMENT // job.memory_bytes)
+    return max(1, min(fit))
 
 
 def _walltime(job: JobSpec, workers: int) -> float | None:

@@ -22,7 +22,7 @@ from clustrix_ssh.agent.incoming import Reply
 from clustrix_ssh.farhost import FarHost
 from clustrix_ssh.orders import FarJob
 from clustrix_ssh.schedulers.directives import safe_name
-from clustrix_ssh.schedulers.interface import Answer, Command, Scheduler, Unavailable
+from clustrix_ssh.schedulers.interface import Answer, Command, Full, Scheduler, Unavailable
 from clustrix_ssh.sending import files_of
 
 JOBS = "jobs"
@@ -59,7 +59,7 @@ class Submitter:
     async def submit(self, batch: Batch, anew: bool = False) -> dict[str, str]:
         """Handles by job.  Jobs that another submission has already keep the handles of that one, unless they are to have this one ``anew``.
 
-        Raises Refused, HostUnreachable, AgentError.
+        Raises Refused, Full, HostUnreachable, AgentError.
         """
         agent = await self._far.agent()
         try:
@@ -68,7 +68,7 @@ class Submitter:
             if error.kind != "taken":
                 raise
             return await self._sort_out(batch, json.loads(error.text))
-        number = await self._number(agent, batch.name, reply)
+        number = await self._number(agent, batch.name, reply, batch.jobs)
         return handles(number, [job.spec.id for job in batch.jobs], self.scheduler)
 
     async def _send(self, agent: Agent, batch: Batch, exclusive: bool) -> Reply:
@@ -105,7 +105,7 @@ class Submitter:
             "login": self.scheduler.login,
         }
 
-    async def _number(self, agent: Agent, name: str, reply: Reply) -> str:
+    async def _number(self, agent: Agent, name: str, reply: Reply, jobs: Sequence[FarJob]) -> str:
         """The number that a submission has got, from its answer or else from the queue."""
         try:
             return self._read(reply)
@@ -114,6 +114,9 @@ class Submitter:
         number = await self._find(agent, name)
         if number is None:
             # It is in no queue: it may be made again, when the scheduler is there again.
+            if isinstance(why, Full):  # another submission may have them
+                await agent.ask("remove", paths=[posixpath.join(job.folder, BATCH) for job in jobs])
+                raise why
             raise HostUnreachable(f"{self.scheduler.title} does not take jobs at the moment: {why}") from why
         return number
 
@@ -143,7 +146,7 @@ class Submitter:
         if rest:
             agent = await self._far.agent()
             reply = await self._send(agent, batch._replace(jobs=rest), exclusive=False)
-            number = await self._number(agent, batch.name, reply)
+            number = await self._number(agent, batch.name, reply, rest)
             found |= handles(number, [job.spec.id for job in rest], self.scheduler)
         return found
 
@@ -165,7 +168,7 @@ class Submitter:
             known = await self._find(agent, name)
             if known is None:
                 answer = await agent.ask("once", payload, **_without_do(self._once(name)), again=True)
-                known = await self._number(agent, name, answer)
+                known = await self._number(agent, name, answer, jobs)
             number = known
         every = handles(number, [posixpath.basename(path) for path in folders], self.scheduler)
         return {job.spec.id: every[job.spec.id] for job in jobs}

@@ -50,6 +50,8 @@ class Receipt(NamedTuple):
     """What the place calls the job, if that is other than its id; kept in the journal and given back as ``JobSpec.handle``."""
     refused: str = ""
     """Why the place does not take it, and never will; empty if it does.  The job then fails with this text."""
+    later: str = ""
+    """Why the place does not take it now, though others were taken: it will be asked again; empty if it does."""
 
 
 class Status(NamedTuple):

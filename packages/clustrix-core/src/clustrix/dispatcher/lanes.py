@@ -78,6 +78,7 @@ class Lane(Generic[T]):
         self._faults: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
         self._hurried = asyncio.Event()
+        self._postponed = False
 
     def __bool__(self) -> bool:
         """Whether anything is on its way."""
@@ -93,6 +94,11 @@ class Lane(Generic[T]):
         if self._jobs and self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
+    def postpone(self, jobs: Sequence[JobSpec]) -> None:
+        """Have the call made for these, after a pause: one was in vain for them."""
+        self._postponed = self._postponed or bool(jobs)
+        self.add(jobs)
+
     def drop(self, job: str) -> bool:
         """Take back a job whose call has not begun; False if it has, or is not wanted."""
         return self._jobs.pop(job, None) is not None
@@ -107,6 +113,8 @@ class Lane(Generic[T]):
 
     async def _run(self) -> None:
         pauses = Pauses()
+        if self._postponed:
+            await self._pause(pauses)
         while self._jobs:
             self._calling = list(self._jobs.values())[: 1 if self._careful else None]
             for job in self._calling:
@@ -122,8 +130,15 @@ class Lane(Generic[T]):
             else:
                 self._calling = ()
                 self._careful = self._careful and bool(self._jobs)
-                pauses.reset()
+                if self._postponed:
+                    await self._pause(pauses)
+                else:
+                    pauses.reset()
         self._task = None
+
+    async def _pause(self, pauses: Pauses) -> None:
+        self._postponed = False
+        await rest(self._hurried, pauses.next())
 
     def _take_back(self, error: Exception) -> None:
         again, self._calling = self._calling, ()

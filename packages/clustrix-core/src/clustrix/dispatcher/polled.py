@@ -233,9 +233,17 @@ class Polled:
     def _submitted(self, specs: Sequence[JobSpec], receipts: Sequence[Receipt]) -> None:
         if len(receipts) != len(specs):
             raise TypeError(f"submit() gave {len(receipts)} receipts for {len(specs)} jobs")
+        later = []
         for spec, receipt in zip(specs, receipts, strict=True):
             job = self._jobs.get(spec.id)
             if job is None or job.settled:
+                continue
+            if receipt.later:
+                self._show(job, job.shown[0], receipt.later)
+                if job.ending:
+                    self._end(job)
+                else:
+                    later.append(spec)
                 continue
             if receipt.refused:
                 cause = f"it was refused by {self._name}: {receipt.refused}"
@@ -248,6 +256,7 @@ class Polled:
             self._show(job, state, handle=receipt.handle or None)
             if job.ending:
                 self._end(job)
+        self._submitting.postpone(later)
         self._asked_to_poll()
 
     async def _cancel(self, specs: Sequence[JobSpec]) -> None:
