@@ -18,7 +18,8 @@ from clustrix.backends.tidier import Tidier
 from clustrix.dispatcher.instance import Instance
 from clustrix.dispatcher.lanes import trouble
 from clustrix.dispatcher.place import Missing, Place, Pushed, Report
-from clustrix.dispatcher.polled import Asking, Polled
+from clustrix.dispatcher.polled import Polled
+from clustrix.dispatcher.polledhost import Asking
 from clustrix.errors import ClustrixError, PluginError
 from clustrix.journal import Journal
 

@@ -11,13 +11,13 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
-from clustrix.backends import Backend, JobSpec, Phase, Question, Receipt, Status
+from clustrix.backends import Backend, JobSpec, Phase, Receipt, Status
 from clustrix.backends.committed import cancelled, committed, failed
 from clustrix.dispatcher.lanes import Lane, Pauses, rest, trouble
 from clustrix.dispatcher.place import Report
+from clustrix.dispatcher.polledhost import Asking, PolledHost
 from clustrix.journal import Change, JobState, Outcome, wanted
 from clustrix.runner import claim, layout
 
@@ -29,42 +29,6 @@ _MOST_EMPTY_FETCHES = 3
 _CLEAN_SECONDS = 0.2
 """A job's next attempt waits until nothing is left of the one before."""
 _STATES = {Phase.QUEUED: JobState.QUEUED, Phase.RUNNING: JobState.RUNNING}
-
-
-class Asking(Protocol):
-    """Who has a person answer."""
-
-    came: int
-
-    async def ask(self, question: Question) -> str | None: ...
-
-
-class PolledHost:
-    """What a backend gets when it is made."""
-
-    def __init__(
-        self,
-        settings: dict[str, Any],
-        folder: Path,
-        changed: Callable[[Sequence[str]], None],
-        questions: Asking,
-    ) -> None:
-        self._questions = questions
-        self.settings = MappingProxyType(settings)
-        self.folder = folder
-        self._changed = changed
-
-    def changed(self, jobs: Sequence[str] = ()) -> None:
-        """Have these jobs (none: all) polled at once."""
-        self._changed(jobs)
-
-    async def ask(self, question: Question) -> str | None:
-        """Have a person answer, if there is one."""
-        return await self._questions.ask(question)
-
-    def answerers(self) -> int:
-        """How many have come to answer."""
-        return self._questions.came
 
 
 class _Job:
