@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.conftest import fresh_state, no_settings, same_settings, state
-from tests.testbed.fixtures import otp, pbs, sge, slurm, sshd, user
+from tests.testbed.fixtures import network, otp, pbs, sge, slurm, sshd, user
 from tests.testbed.pbs.cluster import Pbs
 from tests.testbed.sge import Sge
 from tests.testbed.sshd import Sshd
@@ -19,6 +19,7 @@ from tests.testbed.user import remove_for
 
 __all__ = [
     "fresh_state",
+    "network",
     "no_settings",
     "otp",
     "pbs",

@@ -61,3 +61,18 @@ def tell_and_wait(path: str, seconds: float) -> None:
         if path:
             with open(path, "a") as file:
                 file.write("ended\n")
+
+
+@cluster
+def size_of(data: bytes) -> int:
+    return len(data)
+
+
+@cluster
+def zeros(count: int) -> bytes:
+    return bytes(count)
+
+
+@cluster
+def now() -> float:
+    return time.time()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.testbed.network import Network
 from tests.testbed.otp import OtpSshd
 from tests.testbed.packages import why_not
 from tests.testbed.pbs.cluster import Pbs
@@ -42,6 +43,17 @@ def otp(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> It
     server = OtpSshd(_open_folder(tmp_path_factory, "otp"), user)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def network(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """A SSH server behind a link that can be cut in silence."""
+    reason = why_not("network")
+    if reason:
+        pytest.skip(reason)
+    found = Network(_open_folder(tmp_path_factory, "network"), user)
+    yield found
+    found.stop()
 
 
 @pytest.fixture(scope="session")

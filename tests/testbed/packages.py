@@ -18,6 +18,8 @@ PACKAGES = {
         "qsub": "gridengine-client",
         "ip": "iproute2",
     },
+    "network": {"ip": "iproute2"},
+    "clock": {"faketime": "faketime"},
     "otp": {"google-authenticator": "libpam-google-authenticator"},
     "accounting": {"slurmdbd": "slurmdbd", "mariadbd": "mariadb-server"},
 }

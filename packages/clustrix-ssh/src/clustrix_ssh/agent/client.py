@@ -7,6 +7,7 @@ import json
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -26,6 +27,9 @@ _MOST_NOISE_BYTES = 1 << 20
 _READ_BYTES = 1 << 20
 _INLINE_BYTES = 32768
 """What is smaller is sent at once, by whoever asks: a thread in between costs as much as the rest of the way."""
+_LOOK_SECONDS = 10.0
+_SILENCE_SECONDS = 40.0
+"""Without a word after it was asked for one, it is believed to be lost: networks forget connections, and tell nobody."""
 _MOST_UNANSWERED_BYTES = 1 << 17
 """Above it the far side may have stopped reading, and the event loop must not wait for that."""
 
@@ -62,6 +66,10 @@ class Agent:
         self._queued = 0
         self._lost: HostUnreachable | None = None
         self._sending = threading.Lock()
+        self._alive_at = time.monotonic()
+        """When something has come, or could be sent, the last time."""
+        self._asked_at: float | None = None
+        """When it was asked for a sign of life since then."""
         self._incoming = Incoming()
 
     @classmethod
@@ -86,6 +94,7 @@ class Agent:
         frames = agent._read_hello(rest)
         threading.Thread(target=agent._write, name=f"to {host}", daemon=True).start()
         threading.Thread(target=agent._read, args=(frames,), name=f"from {host}", daemon=True).start()
+        loop.call_soon_threadsafe(agent._look)
         return agent
 
     def _read_hello(self, rest: bytearray) -> list[Reply]:
@@ -132,11 +141,28 @@ class Agent:
             self._queue.put([frame, payload] if size else [frame])
         return future
 
+    def _look(self) -> None:
+        """Ask for a sign of life where there was none for a while."""
+        if self._lost is not None:
+            return
+        now = time.monotonic()
+        if now - self._alive_at < _LOOK_SECONDS:
+            self._asked_at = None
+        elif self._asked_at is None:
+            self._asked_at = now
+            self.send("nothing").add_done_callback(lambda future: future.cancelled() or future.exception())
+        elif now - max(self._asked_at, self._alive_at) > _SILENCE_SECONDS:
+            self._end(HostUnreachable(f"{self.host} has not answered for {now - self._alive_at:.0f} s"))
+            return
+        self._loop.call_later(_LOOK_SECONDS, self._look)
+
     def _send(self, parts: list[Buffer]) -> None:
         try:
             with self._sending:
                 for part in parts:
                     self._stream.send(part)
+                    if len(part) > _INLINE_BYTES:  # smaller ones are buffered, whoever is at the other end
+                        self._alive_at = time.monotonic()
         except HostUnreachable as error:
             self._loop.call_soon_threadsafe(self._end, error)
 
@@ -169,6 +195,7 @@ class Agent:
             self._loop.call_soon_threadsafe(self._end, why)
 
     def _came(self, frames: list[Reply]) -> None:
+        self._alive_at = time.monotonic()
         for frame in frames:
             number = frame.header.get("id")
             if number is None:

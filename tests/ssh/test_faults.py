@@ -1,0 +1,266 @@
+"""What breaks on the way to a machine, and what comes of its jobs: right results, and one run of each."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from clustrix import configure
+from tests.core.support import dispatchers_of
+from tests.ssh.support import until
+from tests.ssh.work import double, note, now, size_of, wait, zeros
+from tests.testbed.network import Network
+from tests.testbed.packages import why_not
+from tests.testbed.processes import children
+from tests.testbed.proxy import Proxy
+from tests.testbed.sshd import Sshd
+from tests.testbed.user import cluster_user, remove_for
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.fault,
+    pytest.mark.timeout(300),
+    pytest.mark.usefixtures("home", "fresh_state"),
+]
+
+_BYTES = 60 << 20
+
+
+@pytest.fixture
+def on_machine(sshd: Sshd, far_folder: str) -> None:
+    configure(cluster_type="ssh", remote_work_dir=far_folder, **sshd.settings)
+
+
+@pytest.fixture
+def far_away(network: Network, home: Path, far_folder: str) -> Iterator[Network]:
+    with open(home / ".ssh" / "known_hosts", "a") as file:
+        file.write(network.sshd.known_hosts.read_text())
+    configure(cluster_type="ssh", remote_work_dir=far_folder, ssh_connect_timeout=4, **network.sshd.settings)
+    yield network
+    with suppress(subprocess.CalledProcessError):
+        network.restore()
+
+
+def _grown(folder: Path, pattern: str) -> Callable[[], bool]:
+    """Whether some file of these is being written: not empty, and not whole."""
+
+    def grown() -> bool:
+        with suppress(FileNotFoundError):
+            return any(1 << 20 < path.stat().st_size < _BYTES - (4 << 20) for path in folder.rglob(pattern))
+        return False
+
+    return grown
+
+
+@pytest.mark.usefixtures("on_machine")
+def test_connection_is_cut_before_anything_is_sent(sshd: Sshd) -> None:
+    """It is made again, and the job runs."""
+    assert double(1) == 2
+    sshd.cut()
+    assert double.submit(2).result(60) == 4
+
+
+@pytest.mark.usefixtures("on_machine")
+def test_connection_is_cut_half_way_through_an_argument(sshd: Sshd, far_folder: str) -> None:
+    """Nothing half is taken for whole: it is sent again."""
+    assert double(1) == 2
+    data = os.urandom(_BYTES)
+    folder = Path(sshd.user.pw_dir, far_folder[2:])
+    job = size_of.submit(data)
+    until(_grown(folder, "*.aside"), 30)
+    sshd.cut()
+    assert job.result(100) == _BYTES
+
+
+@pytest.mark.usefixtures("on_machine")
+def test_connection_is_cut_half_way_through_a_result(sshd: Sshd, fresh_state: Path) -> None:
+    """It is fetched again, whole."""
+    assert double(1) == 2
+    job = zeros.submit(_BYTES)
+    until(_grown(fresh_state, "result.aside"), 60)
+    sshd.cut()
+    assert len(job.result(100)) == _BYTES
+
+
+def test_packets_are_dropped_before_anything_is_sent(far_away: Network) -> None:
+    """Nobody tells: it is noticed by silence, and the job runs when the way is open again."""
+    assert double(1) == 2
+    far_away.drop()
+    job = double.submit(2)
+    time.sleep(12)
+    far_away.restore()
+    assert job.result(120) == 4
+
+
+def test_packets_are_dropped_while_a_job_runs(far_away: Network, open_path: Path) -> None:
+    """The job goes on, and its result comes when the way is open again."""
+    begun = open_path / "begun"
+    job = wait.submit(3, str(begun))
+    until(begun.exists, 60)
+    far_away.drop()
+    time.sleep(12)
+    far_away.restore()
+    assert job.result(120) == "slept"
+    assert begun.read_text() == "run\n"
+
+
+def test_packets_are_dropped_half_way_through_an_argument(far_away: Network, far_folder: str) -> None:
+    """It is sent again, whole."""
+    assert double(1) == 2
+    folder = Path(far_away.sshd.user.pw_dir, far_folder[2:])
+    job = size_of.submit(os.urandom(_BYTES))
+    until(_grown(folder, "*.aside"), 30)
+    far_away.drop()
+    time.sleep(12)
+    far_away.restore()
+    assert job.result(120) == _BYTES
+
+
+def test_network_forgets_a_connection_and_tells_nobody(
+    home: Path, sshd: Sshd, far_folder: str, open_path: Path
+) -> None:
+    """It is noticed by silence, within a minute; a new one is made, and the job has run once."""
+    proxy = Proxy(sshd.host, sshd.port)
+    try:
+        known = sshd.known_hosts.read_text().replace(f"]:{sshd.port} ", f"]:{proxy.port} ")
+        with open(home / ".ssh" / "known_hosts", "a") as file:
+            file.write(known)
+        settings = {**sshd.settings, "cluster_port": proxy.port}
+        configure(cluster_type="ssh", remote_work_dir=far_folder, **settings)
+        begun = open_path / "begun"
+        job = wait.submit(2, str(begun))
+        until(begun.exists, 60)
+        proxy.forget()
+        assert job.result(100) == "slept"
+        assert begun.read_text() == "run\n"
+    finally:
+        proxy.close()
+
+
+@contextmanager
+def _again_and_again(step: Callable[[], None], pause_s: float) -> Iterator[None]:
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(pause_s):
+            step()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _kill_agents(sshd: Sshd) -> None:
+    for pid in children(int((sshd.folder / "sshd.pid").read_text())):
+        with suppress(OSError):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b"python3" in command and b"start.py" not in command:
+                os.kill(pid, signal.SIGKILL)
+
+
+def _all_run_once(folder: Path) -> None:
+    jobs = [note.submit(number, str(folder)) for number in range(15)]
+    assert [job.result(150) for job in jobs] == list(range(15))
+    assert {path.read_text() for path in folder.iterdir()} == {"run\n"}
+    assert len(list(folder.iterdir())) == 15
+
+
+@pytest.mark.usefixtures("on_machine")
+def test_agent_is_killed_again_and_again(sshd: Sshd, open_path: Path) -> None:
+    """At whatever request it is: each job runs once."""
+    with _again_and_again(lambda: _kill_agents(sshd), 0.43):
+        _all_run_once(open_path)
+
+
+@pytest.mark.usefixtures("on_machine")
+def test_dispatcher_is_killed_again_and_again(fresh_state: Path, open_path: Path) -> None:
+    """At whatever step it is: the next goes on, and each job runs once."""
+
+    def kill() -> None:
+        for pid in dispatchers_of(fresh_state):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    with _again_and_again(kill, 0.97):
+        _all_run_once(open_path)
+
+
+@pytest.mark.usefixtures("on_machine")
+def test_server_is_started_anew(sshd: Sshd, open_path: Path) -> None:
+    """While one job runs, and one is submitted."""
+    begun = open_path / "begun"
+    running = wait.submit(3, str(begun))
+    until(begun.exists, 60)
+    sshd.stop()
+    later = double.submit(5)
+    time.sleep(1)
+    sshd.start()
+    assert running.result(100) == "slept"
+    assert later.result(100) == 10
+    assert begun.read_text() == "run\n"
+
+
+@pytest.fixture
+def small_disk(sshd: Sshd) -> Iterator[Path]:
+    """A file system of 24 MiB for the cluster's user."""
+    path = Path(tempfile.mkdtemp(prefix="small-"))
+    options = f"size=24m,uid={sshd.user.pw_uid},gid={sshd.user.pw_gid},mode=755"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(path)], check=True)
+    yield path
+    subprocess.run(["umount", "-l", str(path)], check=True)
+    path.rmdir()
+
+
+def test_disk_there_is_full(sshd: Sshd, small_disk: Path) -> None:
+    """The job waits, and says what to do; it runs when there is room."""
+    configure(cluster_type="ssh", remote_work_dir=str(small_disk / "c"), **sshd.settings)
+    assert double(1) == 2
+    filler = small_disk / "filler"
+    with suppress(OSError), open(filler, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+    job = double.submit(2)
+    until(lambda: "its disk is full" in (job.status().reason or ""), 60)
+    assert "Free some space there, or set remote_work_dir" in job.status().reason
+    assert job.status().state.value == "STAGING"
+    filler.unlink()
+    assert job.result(100) == 4
+
+
+def test_clock_there_is_ten_minutes_ahead(
+    home: Path, sshd: Sshd, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Nothing hangs on whose clock is right."""
+    reason = why_not("clock")
+    if reason:
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="clock-"))
+    folder.chmod(0o755)
+    library = next(Path("/usr/lib").rglob("faketime/libfaketime.so.1"))
+    ahead = Sshd(
+        folder, cluster_user(), lines=[f"SetEnv LD_PRELOAD={library} FAKETIME=+600 FAKETIME_NO_CACHE=1"]
+    )
+    try:
+        with open(home / ".ssh" / "known_hosts", "a") as file:
+            file.write(ahead.known_hosts.read_text())
+        configure(cluster_type="ssh", remote_work_dir="~/.clustrix-clock", **ahead.settings)
+
+        there = now.submit().result(60)
+        assert 500 < there - time.time() < 700
+        assert list(double.map(range(50)).result(60)) == [2 * number for number in range(50)]
+    finally:
+        ahead.stop()
+        remove_for(sshd.user, ".clustrix-clock")
