@@ -102,3 +102,10 @@ def test_promises_name_their_tests() -> None:
     chapters = text.split("\n## ")[1:]
     assert len(chapters) >= 9
     assert [chapter.partition("\n")[0] for chapter in chapters if not _FILE.search(chapter)] == []
+
+
+def test_table_of_faults_is_fresh() -> None:
+    """docs/explanation/faults.md names tests that are there, with their words: `hatch run docs:faults` writes it."""
+    found = runpy.run_path(str(DOCS / "faults.py"))
+    assert sum(len(rows) for rows in found["ROWS"].values()) >= 18
+    assert found["PAGE"].read_text(encoding="utf-8") == found["page"]()

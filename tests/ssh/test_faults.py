@@ -200,7 +200,7 @@ def test_dispatcher_is_killed_again_and_again(fresh_state: Path, open_path: Path
 
 @pytest.mark.usefixtures("on_machine")
 def test_server_is_started_anew(sshd: Sshd, open_path: Path) -> None:
-    """While one job runs, and one is submitted."""
+    """The job that runs goes on, the one that is submitted meanwhile waits; each runs once."""
     begun = open_path / "begun"
     running = wait.submit(3, str(begun))
     until(begun.exists, 60)

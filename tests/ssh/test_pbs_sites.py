@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from clustrix import configure
 from clustrix.errors import JobCancelled
+from tests.core.support import dispatchers_of
 from tests.ssh.support import until
 from tests.ssh.work import double, wait
 from tests.testbed.pbs.cluster import Pbs
@@ -105,3 +108,45 @@ def test_host_without_pbs_is_told(site: Site) -> None:
     (pbs.bin / "qsub").write_text("#!/bin/sh\necho 'Unknown option --version' >&2\nexit 1\n")
     with pytest.raises(JobNotStarted, match="there is no PBS there"):
         double.submit(1).result(60)
+
+
+def test_result_that_is_seen_late_is_a_result(site: Site, open_path: Path) -> None:
+    """The job has left the queue 100 s before its result can be seen, and has succeeded: pain 9."""
+    site(history=False)
+    # The batch job is over at once, with status 0; its Python goes on, as if the file system showed it late.
+    detach = 'exec() { case "$*" in *start.py*) setsid "$@" >/dev/null 2>&1 & exit 0;; *) command exec "$@";; esac; }'
+    begun = open_path / "begun"
+    job = wait.options(pre_execution_commands=[detach]).submit(100, str(begun))
+    until(begun.exists, 60)
+    until(lambda: "it has left the queue; its result is awaited" in (job.status().reason or ""), 60)
+    assert job.result(150) == "slept"
+    assert begun.read_text() == "run\n"
+
+
+def test_connection_is_cut_between_qsub_and_its_answer(site: Site, open_path: Path) -> None:
+    """The job is in the queue, and nobody has heard so: it is found, and runs once."""
+    pbs = site(
+        qsub='#!/bin/sh\n{real} "$@" > $HOME/.answer || exit\n[ "$1" ] || sleep 4\ncat $HOME/.answer\n'
+    )
+    begun = open_path / "begun"
+    job = wait.submit(1, str(begun))
+    until(lambda: pbs.run("qselect").stdout.strip() or begun.exists(), 60)
+    pbs.sshd.cut()
+    assert job.result(100) == "slept"
+    assert begun.read_text() == "run\n"
+
+
+def test_dispatcher_is_killed_between_qsub_and_its_answer(
+    site: Site, open_path: Path, fresh_state: Path
+) -> None:
+    """The next one finds the submission, and the job runs once."""
+    pbs = site(
+        qsub='#!/bin/sh\n{real} "$@" > $HOME/.answer || exit\n[ "$1" ] || sleep 4\ncat $HOME/.answer\n'
+    )
+    begun = open_path / "begun"
+    job = wait.submit(1, str(begun))
+    until(lambda: pbs.run("qselect").stdout.strip() or begun.exists(), 60)
+    for pid in dispatchers_of(fresh_state):
+        os.kill(pid, signal.SIGKILL)
+    assert job.result(100) == "slept"
+    assert begun.read_text() == "run\n"

@@ -65,7 +65,7 @@ def test_code_is_asked_for_once_and_never_unattended(otp: OtpSshd, fresh_state: 
 
 
 def test_agent_that_is_killed_costs_no_code(otp: OtpSshd, fresh_state: Path, open_path: Path) -> None:
-    """Login nodes end processes that live long: the connection stays: pain 30."""
+    """Login nodes end processes that live long; the connection stays, and no job is lost: pain 30."""
     _login(otp)
     accepted = otp.count("Accepted keyboard-interactive")
     for _ in range(3):
@@ -88,7 +88,7 @@ def _kill_agents(otp: OtpSshd) -> None:
 
 
 def test_connection_that_is_lost_is_not_opened_unattended(otp: OtpSshd, fresh_state: Path) -> None:
-    """The state says so until somebody comes."""
+    """The job waits and says so until somebody answers; nobody knocks at the host meanwhile."""
     _login(otp)
     assert double(1) == 2
     otp.sshd.cut()
