@@ -71,7 +71,7 @@ def test_job_knows_itself() -> None:
     assert clustrix.current_job() is None
     assert clustrix.progress(1, 2) is None  # type: ignore[func-returns-value]
     job = cluster(name="me", cores=2)(who_am_i).submit()
-    assert job.result(timeout=20) == (job.id, "me", 1, None, 2)
+    assert job.result(timeout=20) == (job.id, "me", 1, None, 2, None)
     assert list(cluster(which_item).map(range(20))) == [(number, number) for number in range(20)]
 
 

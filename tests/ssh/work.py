@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 from clustrix import checkpoint, cluster, current_job, restore
@@ -76,3 +77,28 @@ def zeros(count: int) -> bytes:
 @cluster
 def now() -> float:
     return time.time()
+
+
+@cluster
+def prefix() -> str:
+    return sys.prefix
+
+
+@cluster
+def from_module() -> str | None:
+    return os.environ.get("FROM_MODULE")
+
+
+@cluster
+def fail_at_three(number: int) -> int:
+    if number == 3:
+        raise ValueError("row 3 is wrong")
+    return number
+
+
+@cluster(memory="150MB", retry_memory=4.0, retry_memory_limit="1GB")
+def hold(megabytes: int) -> int:
+    data = bytearray(megabytes << 20)
+    data[::4096] = b"x" * len(data[::4096])
+    time.sleep(2)
+    return len(data)
