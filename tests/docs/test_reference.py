@@ -109,3 +109,9 @@ def test_table_of_faults_is_fresh() -> None:
     found = runpy.run_path(str(DOCS / "faults.py"))
     assert sum(len(rows) for rows in found["ROWS"].values()) >= 18
     assert found["PAGE"].read_text(encoding="utf-8") == found["page"]()
+
+
+def test_complaints_have_their_tests() -> None:
+    """docs/explanation/complaints.md names tests that are there: `hatch run docs:complaints` writes it."""
+    found = runpy.run_path(str(DOCS / "complaints.py"))
+    assert found["PAGE"].read_text(encoding="utf-8") == found["page"]()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import paramiko
 import pytest
 
 from clustrix.errors import HostUnreachable
@@ -19,6 +20,7 @@ from clustrix_ssh.transport.connect import connect
 from clustrix_ssh.transport.interface import Question, Target
 from clustrix_ssh.transport.paramiko_connection import host_keys
 from clustrix_ssh.transport.sshconfig import look_up
+from clustrix_ssh.transport.translated import translated
 from tests.testbed.sshd import Sshd, make_key
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -302,3 +304,86 @@ def test_lost_connection_ends_who_waits(make: Make) -> None:
         stream.receive(10)
     assert not connection.alive()
     connection.close()
+
+
+SETTINGS = {
+    "no SHA-1 signatures": ["PubkeyAcceptedAlgorithms rsa-sha2-512,rsa-sha2-256"],
+    "only ed25519": ["PubkeyAcceptedAlgorithms ssh-ed25519", "HostKeyAlgorithms ssh-ed25519"],
+    "only ChaCha": ["Ciphers chacha20-poly1305@openssh.com"],
+    "only CTR with encrypt-then-MAC": ["Ciphers aes256-ctr", "MACs hmac-sha2-512-etm@openssh.com"],
+    "only post-quantum key exchange": ["KexAlgorithms sntrup761x25519-sha512@openssh.com"],
+    "only curve25519": ["KexAlgorithms curve25519-sha256"],
+    "only large groups": ["KexAlgorithms diffie-hellman-group16-sha512"],
+    "few sessions": ["MaxSessions 1"],
+}
+NOT_PARAMIKO = {"only ChaCha", "only post-quantum key exchange", "only curve25519"}
+"""paramiko has no such thing; the system's ssh does."""
+
+
+@pytest.mark.parametrize("client", ["paramiko", "openssh", "auto"])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_server_of_each_kind_lets_in(make: Make, tmp_path: Path, name: str, client: str) -> None:
+    """Or it is said which client can: pain 28."""
+    server = make(lines=SETTINGS[name])
+    kind = "rsa" if "SHA-1" in name else "ed25519"
+    key = make_key(tmp_path / "key", kind)
+    server.allow(key.with_suffix(".pub").read_text())
+    where = target(server, key_file=str(key), ssh_client=client)
+    if client == "paramiko" and name in NOT_PARAMIKO:
+        with pytest.raises(HostUnreachable, match='ssh_client="openssh"'):
+            says(where)
+    else:
+        assert says(where) == server.user.pw_name
+
+
+def test_certificate_lets_in(make: Make, tmp_path: Path, user: Any) -> None:
+    """Of an authority that the server trusts, and nothing else: the system's ssh is taken for it."""
+    authority, key = make_key(tmp_path / "authority"), make_key(tmp_path / "key")
+    server = make(lines=[f"TrustedUserCAKeys {tmp_path}/authority.pub"])
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    server.allow("")
+    with pytest.raises(LoginRefused):
+        says(target(server, key_file=str(key)))
+    sign = [
+        "ssh-keygen",
+        "-q",
+        "-s",
+        str(authority),
+        "-I",
+        "test",
+        "-n",
+        user.pw_name,
+        str(key.with_suffix(".pub")),
+    ]
+    subprocess.run(sign, check=True)
+    assert look_up(target(server, key_file=str(key))).needs_openssh == "certificates"
+    assert says(target(server, key_file=str(key))) == user.pw_name
+
+
+def _every_error(cls: type[BaseException]) -> Iterator[type[BaseException]]:
+    yield cls
+    for below in cls.__subclasses__():
+        yield from _every_error(below)
+
+
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "BadAuthenticationType": ("no", ["publickey"]),
+    "PartialAuthentication": (["publickey"],),
+    "BadHostKeyException": ("host", *[paramiko.RSAKey.generate(1024)] * 2),
+    "ChannelException": (1, "refused"),
+    "ProxyCommandFailure": ("nc host", 1),
+    "CouldNotCanonicalize": ("no",),
+    "NoValidConnectionsError": ({("127.0.0.1", 22): OSError(111, "Connection refused")},),
+}
+
+
+@pytest.mark.parametrize(
+    "cls", list(dict.fromkeys(_every_error(paramiko.SSHException))), ids=lambda cls: cls.__name__
+)
+def test_no_error_of_paramikos_comes_through(cls: type[Exception]) -> None:
+    """Each becomes a sentence that names the host, and keeps what it was."""
+    error = cls(*ARGUMENTS.get(cls.__name__, ("some text",)))
+    with pytest.raises(HostUnreachable, match="uni") as told, translated("uni", 22, 10.0):
+        raise error
+    assert told.value.__cause__ is error

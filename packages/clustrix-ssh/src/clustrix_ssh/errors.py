@@ -5,6 +5,10 @@ from __future__ import annotations
 from clustrix.errors import HostUnreachable
 
 
+class NoCommonAlgorithm(HostUnreachable):
+    """The host and paramiko have no way to speak to one another; the system's own ``ssh`` may have one."""
+
+
 class NobodyThere(HostUnreachable):
     """A person would have to answer, and nobody is there."""
 

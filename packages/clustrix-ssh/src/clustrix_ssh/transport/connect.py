@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+
+from clustrix_ssh.errors import NoCommonAlgorithm
 from clustrix_ssh.transport.here import Here
 from clustrix_ssh.transport.interface import Ask, Connection, Target
 
@@ -15,10 +18,15 @@ def connect(target: Target, ask: Ask) -> Connection:
     )
 
     config = look_up(target)
-    if target.ssh_client == "openssh" or (target.ssh_client == "auto" and config.needs_openssh):
-        from clustrix_ssh.transport.openssh import OpenSsh
+    from clustrix_ssh.transport.openssh import OpenSsh
 
+    if target.ssh_client == "openssh" or (target.ssh_client == "auto" and config.needs_openssh):
         return OpenSsh(target)
     from clustrix_ssh.transport.paramiko_connection import open_connection
 
-    return open_connection(target, config, ask)
+    try:
+        return open_connection(target, config, ask)
+    except NoCommonAlgorithm:
+        if target.ssh_client != "auto" or shutil.which("ssh") is None:
+            raise
+        return OpenSsh(target)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import paramiko
 
 from clustrix.errors import HostUnreachable
-from clustrix_ssh.errors import LoginRefused
+from clustrix_ssh.errors import LoginRefused, NoCommonAlgorithm
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def _translated(error: Exception, host: str, port: int, timeout_s: float) -> Hos
     if isinstance(error, paramiko.AuthenticationException):
         return LoginRefused(f"{host} does not let you in: {error}. Try: clustrix login {host}")
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
-        return HostUnreachable(
+        return NoCommonAlgorithm(
             f'{there}: no algorithm is known to both sides ({error}). Try ssh_client="openssh"'
         )
     if isinstance(error, paramiko.ssh_exception.ChannelException):
