@@ -48,7 +48,7 @@ def _login(otp: OtpSshd) -> None:
 
 
 def test_code_is_asked_for_once_and_never_unattended(otp: OtpSshd, fresh_state: Path) -> None:
-    """Pain 25: a second factor at every connection makes polling impossible."""
+    """One connection serves all that follows, and nobody knocks at the host without a person: pain 25."""
     before = otp.count("Connection from")
     job = double.submit(21)
     until(

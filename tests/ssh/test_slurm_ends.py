@@ -106,7 +106,7 @@ def test_waiting_job_says_why() -> None:
 
 
 def test_memory_over_the_limit_says_so() -> None:
-    """Whoever ends it, clustrix or Slurm: pains 7 and 43."""
+    """It has an error of its own, with what was asked for and what was seen, whoever ended it: pains 7 and 43."""
 
     @cluster(memory="100MB")
     def hold() -> int:

@@ -191,7 +191,7 @@ def test_revoked_key_is_refused(sshd: Sshd, home: Path) -> None:
 
 
 def test_settings_of_the_users_configuration_hold(sshd: Sshd, home: Path) -> None:
-    """An alias with host, port, user and key, in a file that is included: pain 29."""
+    """An alias with host, port, user and key, in a file that is included, beside a ``Match exec``: pain 29."""
     (home / ".ssh" / "more").write_text(
         f"Host uni\n  HostName {sshd.host}\n  Port {sshd.port}\n  User {sshd.user.pw_name}\n  IdentityFile {sshd.key}\n  IdentitiesOnly yes\n"
     )
@@ -323,7 +323,7 @@ NOT_PARAMIKO = {"only ChaCha", "only post-quantum key exchange", "only curve2551
 @pytest.mark.parametrize("client", ["paramiko", "openssh", "auto"])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_server_of_each_kind_lets_in(make: Make, tmp_path: Path, name: str, client: str) -> None:
-    """Or it is said which client can: pain 28."""
+    """By one client or the other; with ``ssh_client="auto"`` by the one that can: pain 28."""
     server = make(lines=SETTINGS[name])
     kind = "rsa" if "SHA-1" in name else "ed25519"
     key = make_key(tmp_path / "key", kind)
