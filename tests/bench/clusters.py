@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from clustrix import configure
+from tests.bench.rivals import CALL, HUNDRED, TEN_THOUSAND, Rivals
 from tests.bench.row import Row, in_turn, ms, seconds
 from tests.bench.work import size, zeros
 from tests.ssh.work import double
@@ -61,6 +62,10 @@ def on_slurm() -> list[Row]:
         hundred = median(seconds(lambda: list(double.map(range(100)).results())) for _ in range(3))
         ten_thousand = min(_cold(server) for _ in range(3))
         many, array = in_turn(1, lambda: _separate(100), lambda: _sbatch(server, 100))
+        rivals = Rivals(server)
+        call_by, call = rivals.best(CALL)
+        hundred_by, hundred_takes = rivals.best(HUNDRED)
+        thousands_by, thousands = rivals.best(TEN_THOUSAND)
         cluster.quiet(server.user)
         return [
             Row(
@@ -71,8 +76,9 @@ def on_slurm() -> list[Row]:
                 rival="less sbatch until its file",
                 baseline=raw,
             ),
-            Row("Slurm: map of 100 nothings", hundred, "s", 1),
-            Row("Slurm: map of 10,000, cold", ten_thousand, "s", 1.5),
+            Row("  all of it", calls, "s", rival=call_by, baseline=call),
+            Row("Slurm: map of 100 nothings", hundred, "s", 1, rival=hundred_by, baseline=hundred_takes),
+            Row("Slurm: map of 10,000, cold", ten_thousand, "s", 1.5, rival=thousands_by, baseline=thousands),
             Row(
                 "Slurm: 100 separate calls", many, "s", 1.1, "ratio", rival="raw array of 100", baseline=array
             ),
