@@ -17,6 +17,8 @@ from clustrix_ssh.verdicts import error, not_begun
 
 LATE_SECONDS = 120.0
 ENDED_SECONDS = 5.0
+MEMORY_SECONDS = 30.0
+"""How long accounts may take to know of an end; SGE writes them every 15 s."""
 WAITS = "it has left the queue; its result is awaited"
 
 
@@ -49,7 +51,7 @@ def decide(job: JobSpec, left: Left, end: End | None, *, begun: bool, said: str,
         return Decision(verdict=of_end(job, end, said))
     if not begun and end is not None and end.exit_status:
         return Decision(verdict=not_begun(end.exit_status, said, otherwise=end.evidence))
-    if left.taken and end is None and waited >= ENDED_SECONDS:
+    if left.taken and end is None and waited >= MEMORY_SECONDS:
         cause = f"it was ended from outside, not by clustrix, and {system} does not remember why"
         return Decision(
             verdict=error(CANCELLED, "JobCancelled", cause, "Ask who did that, or submit it again.", {}, said)
