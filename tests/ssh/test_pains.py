@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -117,13 +117,18 @@ def _listening(pids: set[int]) -> list[int]:
                 inodes.add(fields[9])
     found = []
     for pid in pids:
-        for fd in Path(f"/proc/{pid}/fd").iterdir() if Path(f"/proc/{pid}/fd").exists() else ():
-            try:
-                target = os.readlink(fd)
-            except OSError:
-                continue
-            if target.startswith("socket:[") and target[8:-1] in inodes:
-                found.append(pid)
+        with suppress(OSError):  # it may be gone
+            targets = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+            found += [pid for target in targets if target.startswith("socket:[") and target[8:-1] in inodes]
+    return found
+
+
+def _processes_of(uid: int) -> set[int]:
+    found = set()
+    for path in Path("/proc").iterdir():
+        with suppress(OSError):
+            if path.name.isdigit() and path.stat().st_uid == uid:
+                found.add(int(path.name))
     return found
 
 
@@ -132,10 +137,7 @@ def test_pain_26_no_port(sshd: Sshd, fresh_state: Path, open_path: Path) -> None
     """Compute nodes or firewalls block the callback port: there is none, here or there."""
     job = note.map(range(12), folder=str(open_path))
     until(lambda: any(open_path.iterdir()), 60)
-    listed = subprocess.run(
-        ["pgrep", "-u", str(sshd.user.pw_uid)], capture_output=True, text=True, check=True
-    )
-    theirs = {int(pid) for pid in listed.stdout.split()}
+    theirs = _processes_of(sshd.user.pw_uid)
     assert theirs
     assert _listening(theirs | set(dispatchers_of(fresh_state))) == []
     assert list(job.result(60)) == list(range(12))
