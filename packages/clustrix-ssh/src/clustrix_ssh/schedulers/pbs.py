@@ -24,17 +24,13 @@ _MOST_ASKED = 20
 _AT_A_TIME = 200
 """Handles of one command line."""
 _LOOK = """
-if said=$(qstat -a -w -t -u "$1" 2>&1); then
+if said=$(qstat -a -w -t -u "$1" 2>/dev/null); then
     printf '%s\\n' "$said"
 else
-    status=$?
-    case $said in
-    *usage:*|*"invalid option"*) exec qstat -t ;;
-    *) printf '%s\\n' "$said" >&2; exit $status ;;
-    esac
+    exec qstat -t
 fi
 """
-"""All jobs of one user in a line each; where that cannot be asked for, those of everybody."""
+"""All jobs of one user in a line each; where that cannot be asked for, those of everybody: that also says why nothing can be asked."""
 _FIND = """
 user=$1; shift
 command -v qselect >/dev/null || exec qstat -x -F json -f
