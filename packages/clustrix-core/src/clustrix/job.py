@@ -219,8 +219,9 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
     def _answering(self) -> ExitStack:
         """Until it is closed: what only a person can answer is asked on this terminal, if there is one."""
         stack = ExitStack()
-        if answering.is_possible() and (record := self._home.journal.job(self.id)).backend != "local":
-            stack.enter_context(self._home.client(record.dispatcher).answering(answering.on_terminal))
+        if self.backend != "local" and answering.is_possible():
+            dispatcher = self._home.journal.job(self.id).dispatcher
+            stack.enter_context(self._home.client(dispatcher).answering(answering.on_terminal))
         return stack
 
     def _line(self) -> Line | None:

@@ -80,6 +80,14 @@ class Polled:
         self._fetching: Lane[None] = self._lane(self._fetch, self._fetched)
         self._cleaning: Lane[None] = self._lane(self._backend.clean, lambda jobs, _: None)
         self._resetting: Lane[None] = self._lane(self._backend.reset, lambda jobs, _: None)
+        self._lanes: tuple[Lane[Any], ...] = (
+            self._submitting,
+            self._adopting,
+            self._cancelling,
+            self._fetching,
+            self._cleaning,
+            self._resetting,
+        )
         self._poll_soon = asyncio.Event()
         self._has_news = False
         self._hurried = asyncio.Event()
@@ -150,14 +158,7 @@ class Polled:
 
     def hurry(self) -> None:
         """What has failed may succeed now."""
-        for lane in (
-            self._submitting,
-            self._adopting,
-            self._cancelling,
-            self._fetching,
-            self._cleaning,
-            self._resetting,
-        ):
+        for lane in self._lanes:
             lane.hurry()
         self._hurried.set()
 
@@ -171,14 +172,7 @@ class Polled:
         self._close()
 
     def _close(self) -> None:
-        for lane in (
-            self._submitting,
-            self._adopting,
-            self._cancelling,
-            self._fetching,
-            self._cleaning,
-            self._resetting,
-        ):
+        for lane in self._lanes:
             lane.close()
         if self._polling is not None:
             self._polling.cancel()

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import ClassVar
 
-from clustrix_ssh.schedulers import pbs_answers, pbs_resources
+from clustrix_ssh.schedulers import answers, pbs_answers, pbs_resources
 from clustrix_ssh.schedulers.interface import (
     Answer,
     Command,
@@ -129,7 +129,7 @@ class Pbs(Scheduler):
         ]
 
     def check_cancelled(self, answer: Answer) -> None:
-        pbs_answers.check_heard(answer)
+        answers.check_heard(answer, pbs_answers.DOWN)
 
     def limits(self, user: str) -> Sequence[Command]:
         return (_command("qstat", "-B", "-f"),)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from clustrix_ssh.schedulers import pbs_ends
+from clustrix_ssh.schedulers.answers import check_heard, said, seconds
 from clustrix_ssh.schedulers.interface import (
     Answer,
     End,
@@ -20,7 +21,7 @@ from clustrix_ssh.schedulers.interface import (
     Unavailable,
 )
 
-_DOWN = re.compile(
+DOWN = re.compile(
     r"cannot connect to (?:specified )?server|[Cc]onnection (?:refused|timed out|reset)|Communication failure|No route to host|"
     r"\bpbs_iff\b|[Tt]imed? ?out|End of File|Premature end|Protocol .*error|errno=1[01]\d|Server shutting down|Unknown Host|"
     r"could not connect|Server is (?:not ready|busy|down)|No default server",
@@ -44,12 +45,6 @@ _RUNS = {
     "S": "it is suspended",
     "U": "it is suspended: its node is in use",
 }
-
-
-def said(answer: Answer) -> str:
-    """The scheduler's own words, in one line."""
-    lines = [line.strip() for line in (answer.stderr or answer.stdout).splitlines() if line.strip()]
-    return "; ".join(lines[-3:])[:500] or f"exit status {answer.status}"
 
 
 def version(answer: Answer) -> str:
@@ -82,7 +77,7 @@ def number(answer: Answer) -> str:
                 if re.fullmatch(pattern, line.strip()):
                     return handle(line.strip()) or ""
     text = said(answer).removeprefix("qsub: ")
-    if _DOWN.search(text) or answer.status in (0, 124):
+    if DOWN.search(text) or answer.status in (0, 124):
         raise Unavailable(f"qsub: {text}")
     if _FULL.search(text):
         raise Full(f"qsub: {text}")
@@ -94,7 +89,7 @@ def found(answer: Answer) -> dict[str, str]:
     if answer.stdout.lstrip().startswith("{"):
         rows = jobs(answer)
         return {str(row.get("Job_Name")): key for key, row in rows.items() if "_" not in key}
-    check_heard(answer)
+    check_heard(answer, DOWN)
     if answer.status != 0:
         raise Unavailable(f"qselect: {said(answer)}")
     pairs = (line.split() for line in answer.stdout.splitlines())
@@ -103,7 +98,7 @@ def found(answer: Answer) -> dict[str, str]:
 
 def queue(answer: Answer) -> dict[str, Seen]:
     """Of the lines of ``qstat``, long or short: the first word is the id, and the last but one the state."""
-    check_heard(answer)
+    check_heard(answer, DOWN)
     if answer.status != 0:
         raise Unavailable(f"qstat: {said(answer)}")
     rows: dict[str, Seen] = {}
@@ -126,7 +121,7 @@ def jobs(answer: Answer) -> dict[str, Mapping[str, Any]]:
 
     What it does not know any more is passed over; jobs that it names after such a one are not in its answer.
     """
-    check_heard(answer)
+    check_heard(answer, DOWN)
     if answer.status != 0 and not any(text in answer.stderr + answer.stdout for text in _KNOWN):
         raise Unavailable(f"qstat: {said(answer)}")
     text = answer.stdout
@@ -217,12 +212,6 @@ def ends(answer: Answer) -> dict[str, End | None]:
     return {key: pbs_ends.end(row) for key, row in jobs(answer).items()}
 
 
-def check_heard(answer: Answer) -> None:
-    """Raises Unavailable when the server has not heard a command."""
-    if answer.status != 0 and _DOWN.search(answer.stderr + answer.stdout):
-        raise Unavailable(said(answer))
-
-
 def limits(answers: Sequence[Answer]) -> Limits:
     """Of ``qstat -B -f``."""
     text = "\n".join(answer.stdout for answer in answers if answer.status == 0)
@@ -260,7 +249,7 @@ def queues(answers: Sequence[Answer]) -> list[Queue]:
             Queue(
                 name,
                 default=name == default,
-                time_s=pbs_ends.seconds(most) if most else None,
+                time_s=seconds(most) if most else None,
                 cores=cores or None,
                 memory_bytes=memory or None,
                 state="" if row.get("started") == "True" else "not started",

@@ -104,11 +104,3 @@ def size(text: str) -> int | None:
         return None
     factor = 1 << (10 * " kmgtp".index(found[2].lower() or " "))
     return int(found[1]) * factor * (8 if found[3] in ("w", "W") else 1) or None
-
-
-def seconds(text: str) -> float:
-    """``H:MM:SS``, or seconds."""
-    total = 0.0
-    for part in text.split(":"):
-        total = total * 60 + float(part or 0)
-    return total

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from clustrix_ssh.schedulers import directives, sge_answers
+from clustrix_ssh.schedulers import answers, directives, sge_answers
 from clustrix_ssh.schedulers.interface import (
     Answer,
     Command,
@@ -56,7 +56,7 @@ class Sge(Scheduler):
         # Some versions answer a call for help with status 1.
         first = (answer.stdout.strip() or answer.stderr.strip()).partition("\n")[0].strip()
         if answer.status == 127 or "GE" not in first:
-            raise Unavailable(f"there is no SGE there (qstat: {sge_answers.said(answer)})")
+            raise Unavailable(f"there is no SGE there (qstat: {answers.said(answer, sge_answers.NOISE)})")
         return f"sge {first.removeprefix('SGE ')}"
 
     def script(self, need: Need, lines: Sequence[str]) -> str:
@@ -105,12 +105,12 @@ class Sge(Scheduler):
         return [_command("qdel", *(handle.replace("_", ".") for handle in handles))] if handles else []
 
     def check_cancelled(self, answer: Answer) -> None:
-        sge_answers.check_heard(answer)
+        answers.check_heard(answer, sge_answers.DOWN, sge_answers.NOISE)
 
     def notice_s(self, settings: Mapping[str, Any], time_s: float | None) -> float:
         own = str((settings.get("scheduler_options") or {}).get("l", ""))
         soft = re.search(r"\bs_rt=([\d:]+)", own)
-        return max(0.0, time_s - sge_answers.seconds(soft[1])) if soft and time_s is not None else 0.0
+        return max(0.0, time_s - answers.seconds(soft[1])) if soft and time_s is not None else 0.0
 
     def requeue(self) -> Requeue | None:
         return Requeue("", 99)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
+from clustrix_ssh.schedulers.answers import check_heard, said, seconds
 from clustrix_ssh.schedulers.interface import (
     Answer,
     Cause,
@@ -19,7 +20,8 @@ from clustrix_ssh.schedulers.interface import (
     Unavailable,
 )
 
-_DOWN = re.compile(
+NOISE = "Exiting."
+DOWN = re.compile(
     r"commlib error|unable to (?:send message to|contact) qmaster|can't connect to service|Connection (?:refused|timed out)|"
     r"failed receiving gdi request|got (?:send|select|read) error|set the environment variable SGE_ROOT|"
     r"cell directory .* doesn't exist|permission for service denied",
@@ -41,13 +43,6 @@ _NODE = {1, 19, 21, 22}
 """The execution daemon has lost the job, or has been started anew."""
 
 
-def said(answer: Answer) -> str:
-    """The scheduler's own words, in one line."""
-    lines = [line.strip() for line in (answer.stderr or answer.stdout).splitlines() if line.strip()]
-    lines = [line for line in lines if line != "Exiting."]
-    return "; ".join(lines[-3:])[:500] or f"exit status {answer.status}"
-
-
 def number(answer: Answer) -> str:
     """A job's number.  Raises Refused, Full, Unavailable."""
     if answer.status == 0:
@@ -58,8 +53,8 @@ def number(answer: Answer) -> str:
         spoken = re.findall(r"[Yy]our job(?:-array)? (\d+)", answer.stdout)
         if spoken:
             return str(spoken[-1])
-    text = said(answer)
-    if _DOWN.search(text) or answer.status in (0, 124):
+    text = said(answer, NOISE)
+    if DOWN.search(text) or answer.status in (0, 124):
         raise Unavailable(f"qsub: {text}")
     if _FULL.search(text):
         raise Full(f"qsub: {text}")
@@ -68,9 +63,9 @@ def number(answer: Answer) -> str:
 
 def found(answer: Answer, names: Sequence[str]) -> dict[str, str]:
     """Numbers by name: from the queue, then from the accounts behind it."""
-    check_heard(answer)
+    check_heard(answer, DOWN, NOISE)
     if answer.status != 0:
-        raise Unavailable(f"qstat: {said(answer)}")
+        raise Unavailable(f"qstat: {said(answer, NOISE)}")
     text, _, accounts = answer.stdout.rpartition("</job_info>")  # there is one within the other
     rows = {row["jobname"]: row["jobnumber"] for row in _accounts(accounts) if row.get("jobname") in names}
     for job in _xml(text + "</job_info>").iter("job_list"):
@@ -93,7 +88,7 @@ def _xml(text: str) -> ElementTree.Element:
 def queue(answer: Answer) -> dict[str, Seen]:
     """What qstat says."""
     if answer.status != 0:
-        raise Unavailable(f"qstat: {said(answer)}")
+        raise Unavailable(f"qstat: {said(answer, NOISE)}")
     rows: dict[str, Seen] = {}
     for job in _xml(answer.stdout).iter("job_list"):
         base, state = job.findtext("JB_job_number") or "", job.findtext("state") or ""
@@ -166,7 +161,7 @@ def ends(answer: Answer) -> dict[str, End | None]:
     if answer.status != 0:
         if "not found" in answer.stderr + answer.stdout:
             return {}
-        raise Unavailable(f"qacct: {said(answer)}")
+        raise Unavailable(f"qacct: {said(answer, NOISE)}")
     rows: dict[str, End | None] = {}
     for row in _accounts(answer.stdout):
         task = row.get("taskid", "undefined")
@@ -209,13 +204,6 @@ def _which_limit(row: dict[str, str], peak: int) -> Cause:
     return Cause.MEMORY if "h_vmem" in asked and "h_rt" not in asked else Cause.TIME
 
 
-def seconds(text: str) -> float:
-    found = 0.0
-    for part in text.split(":"):
-        found = found * 60 + float(part or 0)
-    return found
-
-
 def _bytes(text: str) -> int:
     """``3.410MB``, ``2G``, ``0.000B``."""
     match = re.fullmatch(r"([\d.]+)\s*([KMGT]?)B?", text.strip(), re.IGNORECASE)
@@ -224,12 +212,6 @@ def _bytes(text: str) -> int:
     return int(
         float(match[1]) * {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}[match[2].upper()]
     )
-
-
-def check_heard(answer: Answer) -> None:
-    """Raises Unavailable when the master has not heard a command."""
-    if answer.status != 0 and _DOWN.search(answer.stderr + answer.stdout):
-        raise Unavailable(said(answer))
 
 
 def limits(answers: Sequence[Answer]) -> Limits:
@@ -247,7 +229,7 @@ def queues(answers: Sequence[Answer]) -> list[Queue]:
     """From ``qstat -g c``, and ``qhost`` for the largest node."""
     first, hosts = answers[0], answers[1]
     if first.status != 0:
-        raise Unavailable(f"qstat: {said(first)}")
+        raise Unavailable(f"qstat: {said(first, NOISE)}")
     cores, memory = 0, 0
     for line in hosts.stdout.splitlines():
         parts = line.split()

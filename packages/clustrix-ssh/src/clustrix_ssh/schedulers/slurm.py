@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from clustrix_ssh.schedulers import directives, slurm_answers
+from clustrix_ssh.schedulers import answers, directives, slurm_answers
 from clustrix_ssh.schedulers.interface import (
     Answer,
     Command,
@@ -42,7 +42,7 @@ class Slurm(Scheduler):
 
     def read_version(self, answer: Answer) -> str:
         if answer.status != 0:
-            raise Unavailable(f"there is no Slurm there (sbatch: {slurm_answers.said(answer)})")
+            raise Unavailable(f"there is no Slurm there (sbatch: {answers.said(answer)})")
         return answer.stdout.strip()
 
     def script(self, need: Need, lines: Sequence[str]) -> str:
@@ -102,7 +102,7 @@ class Slurm(Scheduler):
         ]
 
     def check_cancelled(self, answer: Answer) -> None:
-        slurm_answers.check_heard(answer)
+        answers.check_heard(answer, slurm_answers.DOWN)
 
     def notice_s(self, settings: Mapping[str, Any], time_s: float | None) -> float:
         found = re.search(r"@(\d+)$", str((settings.get("scheduler_options") or {}).get("signal", "")))

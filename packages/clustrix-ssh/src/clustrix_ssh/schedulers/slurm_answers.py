@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from clustrix_ssh.schedulers.answers import check_heard, said
 from clustrix_ssh.schedulers.interface import (
     Answer,
     Cause,
@@ -19,7 +20,7 @@ from clustrix_ssh.schedulers.interface import (
     Unavailable,
 )
 
-_DOWN = re.compile(
+DOWN = re.compile(
     r"Unable to contact slurm controller|Socket timed out|Connection refused|Connection timed out|Zero Bytes were transmitted|"
     r"Resource temporarily unavailable|slurm_load_jobs error|Transport endpoint|Unable to establish|Job/step already completing|"
     r"Slurm temporarily unable|Protocol authentication error|Munge|Slurm backup controller",
@@ -74,12 +75,6 @@ _LIVE = {
 }
 
 
-def said(answer: Answer) -> str:
-    """The scheduler's own words, in one line."""
-    lines = [line.strip() for line in (answer.stderr or answer.stdout).splitlines() if line.strip()]
-    return "; ".join(lines[-3:])[:500] or f"exit status {answer.status}"
-
-
 def number(answer: Answer) -> str:
     """A job's number.  Raises Refused, Full, Unavailable."""
     words = re.compile(r"^(?:Submitted batch job )?(\d+)(?:;[\w.-]+)?\s*$")
@@ -91,7 +86,7 @@ def number(answer: Answer) -> str:
     if loose and answer.status == 0:
         return str(loose[-1])
     text = said(answer)
-    if _DOWN.search(text) or answer.status == 0:
+    if DOWN.search(text) or answer.status == 0:
         raise Unavailable(f"sbatch: {text}")
     if _FULL.search(text):
         raise Full(f"sbatch: {text}")
@@ -105,7 +100,7 @@ def _error(text: str) -> str:
 
 def found(answer: Answer, names: Sequence[str]) -> dict[str, str]:
     """Numbers by name; the latest of each."""
-    check_heard(answer)
+    check_heard(answer, DOWN)
     if answer.status != 0:
         raise Unavailable(f"squeue: {said(answer)}")
     rows = (line.strip().partition("|") for line in answer.stdout.splitlines())
@@ -229,12 +224,6 @@ def _bytes(text: str) -> int:
     if not match:
         return 0
     return int(float(match[1]) * {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}[match[2]])
-
-
-def check_heard(answer: Answer) -> None:
-    """Raises Unavailable when the controller has not heard a command."""
-    if answer.status != 0 and _DOWN.search(answer.stderr + answer.stdout):
-        raise Unavailable(said(answer))
 
 
 def limits(answers: Sequence[Answer]) -> Limits:
