@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from clustrix import configure
 from tests.core.conftest import fresh_state, no_settings, same_settings, state
 from tests.testbed.fixtures import network, otp, pbs, sge, slurm, sshd, user
 from tests.testbed.pbs.cluster import Pbs
 from tests.testbed.sge import Sge
+from tests.testbed.slurm import Slurm
 from tests.testbed.sshd import Sshd
 from tests.testbed.user import remove_for
 
@@ -79,3 +81,34 @@ def far_folder(sshd: Sshd) -> Iterator[str]:
     name = f".clustrix-{os.urandom(4).hex()}"
     yield f"~/{name}"
     remove_for(sshd.user, name)
+
+
+@pytest.fixture
+def on_machine(sshd: Sshd, far_folder: str) -> None:
+    """Jobs go to a machine."""
+    configure(cluster_type="ssh", remote_work_dir=far_folder, **sshd.settings)
+
+
+@pytest.fixture
+def on_slurm(sshd: Sshd, slurm: Slurm, far_folder: str) -> Iterator[None]:
+    """Jobs go to Slurm."""
+    configure(cluster_type="slurm", remote_work_dir=far_folder, **sshd.settings)
+    yield
+    slurm.quiet(sshd.user)
+
+
+@pytest.fixture
+def on_sge(sge_known: Sge, far_folder: str) -> Iterator[None]:
+    """Jobs go to SGE."""
+    assert sge_known.sshd is not None
+    configure(cluster_type="sge", remote_work_dir=far_folder, **sge_known.sshd.settings)
+    yield
+    sge_known.quiet()
+
+
+@pytest.fixture
+def on_pbs(pbs_known: Pbs, far_folder: str) -> Iterator[None]:
+    """Jobs go to PBS."""
+    configure(cluster_type="pbs", remote_work_dir=far_folder, **pbs_known.sshd.settings)
+    yield
+    pbs_known.quiet()

@@ -12,7 +12,6 @@ import pytest
 
 from clustrix import configure
 from tests.ssh.work import double
-from tests.testbed.slurm import Slurm
 from tests.testbed.sshd import Sshd
 from tests.testbed.user import run_as
 
@@ -21,11 +20,6 @@ pytestmark = [
     pytest.mark.timeout(120),
     pytest.mark.usefixtures("home", "fresh_state"),
 ]
-
-
-@pytest.fixture
-def on_slurm(slurm: Slurm, sshd: Sshd, far_folder: str) -> None:
-    configure(cluster_type="slurm", remote_work_dir=far_folder, **sshd.settings)
 
 
 def _plain(script: str) -> str:

@@ -16,11 +16,10 @@ import pytest
 
 from clustrix import configure
 from tests.core.support import dispatchers_of
-from tests.ssh.support import until
+from tests.ssh.support import kill_agents, until
 from tests.ssh.work import double, note, now, size_of, wait, zeros
 from tests.testbed.network import Network
 from tests.testbed.packages import why_not
-from tests.testbed.processes import children
 from tests.testbed.proxy import Proxy
 from tests.testbed.sshd import Sshd
 from tests.testbed.user import cluster_user, remove_for
@@ -33,11 +32,6 @@ pytestmark = [
 ]
 
 _BYTES = 60 << 20
-
-
-@pytest.fixture
-def on_machine(sshd: Sshd, far_folder: str) -> None:
-    configure(cluster_type="ssh", remote_work_dir=far_folder, **sshd.settings)
 
 
 @pytest.fixture
@@ -163,14 +157,6 @@ def _again_and_again(step: Callable[[], None], pause_s: float) -> Iterator[None]
         thread.join()
 
 
-def _kill_agents(sshd: Sshd) -> None:
-    for pid in children(int((sshd.folder / "sshd.pid").read_text())):
-        with suppress(OSError):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            if b"python3" in command and b"start.py" not in command:
-                os.kill(pid, signal.SIGKILL)
-
-
 def _all_run_once(folder: Path) -> None:
     jobs = [note.submit(number, str(folder)) for number in range(15)]
     assert [job.result(150) for job in jobs] == list(range(15))
@@ -181,7 +167,7 @@ def _all_run_once(folder: Path) -> None:
 @pytest.mark.usefixtures("on_machine")
 def test_agent_is_killed_again_and_again(sshd: Sshd, open_path: Path) -> None:
     """At whatever request it is: each job runs once."""
-    with _again_and_again(lambda: _kill_agents(sshd), 0.43):
+    with _again_and_again(lambda: kill_agents(sshd), 0.43):
         _all_run_once(open_path)
 
 

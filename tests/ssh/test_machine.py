@@ -23,11 +23,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def on_machine(sshd: Sshd, far_folder: str) -> None:
-    configure(cluster_type="ssh", remote_work_dir=far_folder, **sshd.settings)
-
-
 def test_calls_and_maps_run_there() -> None:
     """By nothing but sshd and a Python."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -13,11 +11,10 @@ import pytest
 
 from clustrix import configure
 from tests.core.support import dispatchers_of
-from tests.ssh.support import until
+from tests.ssh.support import kill_agents, until
 from tests.ssh.terminal import Terminal, python
 from tests.ssh.work import double, wait
 from tests.testbed.otp import OtpSshd
-from tests.testbed.processes import children
 
 pytestmark = [
     pytest.mark.slow,
@@ -71,20 +68,10 @@ def test_agent_that_is_killed_costs_no_code(otp: OtpSshd, fresh_state: Path, ope
     for _ in range(3):
         job = wait.submit(1, str(open_path / "begun"))
         until((open_path / "begun").exists)
-        _kill_agents(otp)
+        kill_agents(otp.sshd)
         assert job.result(60) == "slept"
         (open_path / "begun").unlink()
     assert otp.count("Accepted keyboard-interactive") == accepted
-
-
-def _kill_agents(otp: OtpSshd) -> None:
-    for pid in children(int((otp.sshd.folder / "sshd.pid").read_text())):
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if b"python3" in command and b"start.py" not in command:
-            os.kill(pid, signal.SIGKILL)
 
 
 def test_connection_that_is_lost_is_not_opened_unattended(otp: OtpSshd, fresh_state: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from clustrix import cluster, configure
+from clustrix import cluster
 from clustrix.errors import JobCancelled, JobKilled, JobNotStarted, MemoryLimitExceeded, TimeLimitExceeded
 from tests.ssh.support import until
 from tests.ssh.work import double, note, wait
@@ -19,14 +18,6 @@ pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.usefixtures("state", "on_sge"),
 ]
-
-
-@pytest.fixture
-def on_sge(sge_known: Sge, far_folder: str) -> Iterator[None]:
-    assert sge_known.sshd is not None
-    configure(cluster_type="sge", remote_work_dir=far_folder, **sge_known.sshd.settings)
-    yield
-    sge_known.quiet()
 
 
 def _number(sge: Sge, name: str) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from clustrix import cluster, configure
+from clustrix import cluster
 from clustrix.errors import (
     JobCancelled,
     JobKilled,
@@ -30,13 +29,6 @@ pytestmark = [
     pytest.mark.timeout(200),
     pytest.mark.usefixtures("home", "state", "on_slurm"),
 ]
-
-
-@pytest.fixture
-def on_slurm(sshd: Sshd, slurm: Slurm, far_folder: str) -> Iterator[None]:
-    configure(cluster_type="slurm", remote_work_dir=far_folder, **sshd.settings)
-    yield
-    slurm.quiet(sshd.user)
 
 
 def _number(name: str) -> str:

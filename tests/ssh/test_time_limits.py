@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from clustrix import attach, configure
+from clustrix import attach
 from clustrix.errors import TimeLimitExceeded
 from tests.core.support import dispatchers_of
 from tests.ssh.support import until
 from tests.ssh.work import count_on, tell_and_wait
-from tests.testbed.pbs.cluster import Pbs
-from tests.testbed.sge import Sge
 from tests.testbed.slurm import Slurm
 from tests.testbed.sshd import Sshd
 from tests.testbed.user import run_as
@@ -26,33 +23,6 @@ pytestmark = [
     pytest.mark.timeout(500),
     pytest.mark.usefixtures("home", "fresh_state"),
 ]
-
-
-@pytest.fixture
-def on_slurm(slurm: Slurm, sshd: Sshd, far_folder: str) -> Iterator[None]:
-    configure(cluster_type="slurm", remote_work_dir=far_folder, **sshd.settings)
-    yield
-    slurm.quiet(sshd.user)
-
-
-@pytest.fixture
-def on_sge(sge_known: Sge, far_folder: str) -> Iterator[None]:
-    assert sge_known.sshd is not None
-    configure(cluster_type="sge", remote_work_dir=far_folder, **sge_known.sshd.settings)
-    yield
-    sge_known.quiet()
-
-
-@pytest.fixture
-def on_pbs(pbs_known: Pbs, far_folder: str) -> Iterator[None]:
-    configure(cluster_type="pbs", remote_work_dir=far_folder, **pbs_known.sshd.settings)
-    yield
-    pbs_known.quiet()
-
-
-@pytest.fixture
-def on_ssh(sshd: Sshd, far_folder: str) -> None:
-    configure(cluster_type="ssh", remote_work_dir=far_folder, **sshd.settings)
 
 
 def _goes_on(restarted: bool) -> None:
@@ -66,7 +36,7 @@ def _goes_on(restarted: bool) -> None:
     assert attempts == ([1] * len(runs) if restarted else list(range(1, len(runs) + 1)))
 
 
-@pytest.mark.usefixtures("on_ssh")
+@pytest.mark.usefixtures("on_machine")
 def test_job_goes_on_where_it_has_saved_on_a_machine() -> None:
     """The users' oldest wish: pain 41."""
     _goes_on(restarted=False)
@@ -98,7 +68,7 @@ def test_job_goes_on_where_it_has_saved_on_slurm_though_nobody_is_there(fresh_st
     assert {attempt for attempt, _ in runs} == {1}
 
 
-@pytest.mark.usefixtures("on_ssh")
+@pytest.mark.usefixtures("on_machine")
 def test_job_does_not_go_on_for_ever() -> None:
     """It was allowed so often, and no more."""
     with pytest.raises(TimeLimitExceeded):
