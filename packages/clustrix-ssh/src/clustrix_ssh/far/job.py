@@ -175,7 +175,7 @@ class _Call(watch.CallWatch):
         elif (over := memory.over_limit(self._order.file(STAGED), self._memory_bytes)) is not None:
             self._commit_error(over)
         point("far.before-commit")
-        if again.goes_on(self._order.file(STAGED)):
+        if self._told["requeues"] and again.goes_on(self._order.file(STAGED)):
             status = again.queue_again(self._order.folder, self._told)
             if status is not None:
                 return status
