@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.testbed.pbs.cluster import Pbs
+from tests.testbed.sge import Sge
 from tests.testbed.slurm import Slurm
 from tests.testbed.sshd import Sshd, make_key
+from tests.testbed.user import run_as
+
+HERE = "{}.{}".format(*sys.version_info[:2])
 
 pytestmark = pytest.mark.usefixtures("home", "state")
 
@@ -31,6 +39,12 @@ def hosts(*arguments: str, code: int = 0, **env: str) -> str:
 def settings(sshd: Sshd, far_folder: str, **more: str) -> dict[str, str]:
     found = {f"CLUSTRIX_{name.upper()}": str(value) for name, value in sshd.settings.items()}
     return {**found, "CLUSTRIX_REMOTE_WORK_DIR": far_folder, **more}
+
+
+def batches(sshd: Sshd, far_folder: str) -> list[str]:
+    """What is left of submissions there."""
+    path = far_folder.replace("~", sshd.user.pw_dir)
+    return run_as(sshd.user, "sh", "-c", f"ls {path}/batches").stdout.split()
 
 
 def test_unknown_host_becomes_a_trusted_one(sshd: Sshd, home: Path, far_folder: str) -> None:
@@ -77,6 +91,96 @@ def test_cluster_shows_its_scheduler_and_queues(sshd: Sshd, slurm: Slurm, far_fo
     assert "scheduler: slurm" in shown
     assert "queue main (default): 2 nodes, 8 cores" in shown
     assert "python: " in shown
+    assert re.search(r"^ok +node: \S+, after \d+ s; it sees /home/", shown, re.MULTILINE), shown
+    assert re.search(rf"^ok +python there: {HERE} \(/", shown, re.MULTILINE), shown
+    assert batches(sshd, far_folder) == []
+
+
+def test_settings_of_a_profile_are_looked_at(
+    pbs_known: Pbs, far_folder: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on another batch system."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    path = home / ".config" / "clustrix" / "config.yml"
+    path.parent.mkdir(parents=True)
+    values = {
+        **pbs_known.sshd.settings,
+        "cluster_type": "pbs",
+        "remote_work_dir": far_folder,
+        "module_loads": ["nonesuch"],
+    }
+    path.write_text(json.dumps({"profiles": {"there": values}}))
+    shown = hosts("check", "--profile", "there", code=1)
+    assert "scheduler: " in shown
+    assert "nonesuch" in shown
+
+
+def test_nodes_of_other_batch_systems(pbs_known: Pbs, sge_known: Sge, far_folder: str) -> None:
+    """They are looked at in the same way."""
+    for server, kind in ((pbs_known.sshd, "pbs"), (sge_known.sshd, "sge")):
+        assert server is not None
+        shown = hosts("check", **settings(server, far_folder, CLUSTRIX_CLUSTER_TYPE=kind))
+        assert f"ok        python there: {HERE} (/" in shown
+
+
+def test_node_that_sees_another_folder(
+    sshd: Sshd, slurm: Slurm, home: Path, open_path: Path, user: Any
+) -> None:
+    """A file system of the login node's own."""
+    script = f'mount -t tmpfs -o uid={user.pw_uid} tmpfs {open_path} && exec "$0" "$@"'
+    server = Sshd(
+        open_path.with_name(open_path.name + "-sshd"),
+        user,
+        address="127.0.0.5",
+        prefix=["unshare", "-m", "sh", "-c", script],
+    )
+    try:
+        with open(home / ".ssh" / "known_hosts", "a") as file:
+            file.write(server.known_hosts.read_text())
+        shown = hosts("check", code=1, **settings(server, str(open_path), CLUSTRIX_CLUSTER_TYPE="slurm"))
+    finally:
+        server.stop()
+        shutil.rmtree(server.folder)
+    assert "folder: " in shown
+    assert f"what it wrote is not in {open_path}" in shown
+    assert "Set remote_work_dir to one that they share" in shown
+
+
+def test_python_of_a_node_that_does_not_begin(
+    sshd: Sshd, slurm: Slurm, far_folder: str, open_path: Path
+) -> None:
+    """It is there on the login node, and not in a job."""
+    program = open_path / "python"
+    program.write_text(
+        '#!/bin/sh\n[ -z "$SLURM_JOB_ID" ] && exec python3 "$@"\necho no licence here; exit 3\n'
+    )
+    program.chmod(0o755)
+    more = {"CLUSTRIX_CLUSTER_TYPE": "slurm", "CLUSTRIX_PYTHON_EXECUTABLE": str(program)}
+    shown = hosts("check", code=1, **settings(sshd, far_folder, **more))
+    assert "node: " in shown
+    assert "python there: it did not begin: no licence here" in shown
+
+
+def test_node_that_cannot_be_had_soon(sshd: Sshd, slurm: Slurm, far_folder: str) -> None:
+    """The job is taken back, and the reason is told."""
+    slurm.run("scontrol", "update", "PartitionName=main", "State=DOWN")
+    try:
+        env = settings(sshd, far_folder, CLUSTRIX_CLUSTER_TYPE="slurm")
+        shown = hosts("check", "--wait", "5", **env)
+        assert (
+            "warning   node: not looked at: after 5 s the job that should do it is QUEUED (PartitionDown)"
+            in shown
+        )
+        assert slurm.run("squeue", "-h") == ""
+        assert "node:" not in hosts("check", "--wait", "0", **env)
+    finally:
+        slurm.run("scontrol", "update", "PartitionName=main", "State=UP")
+
+
+def test_queue_that_is_refused(sshd: Sshd, slurm: Slurm, far_folder: str) -> None:
+    """By the scheduler, in its words."""
+    more = {"CLUSTRIX_CLUSTER_TYPE": "slurm", "CLUSTRIX_DEFAULT_PARTITION": "nonesuch"}
+    assert "node: no job can be submitted: " in hosts("check", code=1, **settings(sshd, far_folder, **more))
 
 
 def test_host_without_a_scheduler_says_so(sshd: Sshd, far_folder: str, tmp_path: Path) -> None:

@@ -6,31 +6,28 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from clustrix.config.quantities import format_time
 from clustrix.errors import HostUnreachable
 from clustrix.runner.amounts import format_bytes
 from clustrix_ssh.agent.client import Agent, AgentError
 from clustrix_ssh.farhost import FarHost
+from clustrix_ssh.nodecheck import look_from_node
 from clustrix_ssh.preamble import preamble
-from clustrix_ssh.schedulers.interface import Scheduler, Unavailable
+from clustrix_ssh.rows import Row
+from clustrix_ssh.schedulers.interface import Queue, Scheduler, Unavailable
 from clustrix_ssh.submitting import run
 
 _HERE = "{}.{}".format(*sys.version_info[:2])
 _SKEW_SECONDS = 60.0
 
 
-class Row(NamedTuple):
-    """One thing that was looked at."""
+async def check_host(settings: Mapping[str, Any], wait_s: float = 0.0) -> list[Row]:
+    """All that can be seen from the host itself, and with ``wait_s`` also from a node: so long it is waited for, in seconds.
 
-    result: str
-    """ "ok", "warning" or "failed"."""
-    text: str
-    advice: str = ""
-
-
-async def check_host(settings: Mapping[str, Any]) -> list[Row]:
-    """Everything that can be seen without running a job.  Never raises HostUnreachable: that is a row."""
+    Never raises HostUnreachable: that is a row.
+    """
     far = FarHost(settings, Path("/nonexistent"), lambda jobs: None)
     rows: list[Row] = []
     try:
@@ -40,7 +37,7 @@ async def check_host(settings: Mapping[str, Any]) -> list[Row]:
         rows.append(
             Row("ok", f"connection: {far.name} as {far.facts['user']}, with its agent after {took:.2f} s")
         )
-        rows += await _look(far, agent, settings)
+        rows += await _look(far, agent, settings, wait_s)
     except HostUnreachable as error:
         rows.append(Row("failed", f"connection: {error}"))
     except AgentError as error:
@@ -50,7 +47,7 @@ async def check_host(settings: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-async def _look(far: FarHost, agent: Agent, settings: Mapping[str, Any]) -> list[Row]:
+async def _look(far: FarHost, agent: Agent, settings: Mapping[str, Any], wait_s: float) -> list[Row]:
     facts = far.facts
     rows = [Row("ok", f"machine: {facts['host']}, {facts['system']}, {facts['cores']} cores")]
     skew = facts["time"] - time.time()
@@ -71,7 +68,7 @@ async def _look(far: FarHost, agent: Agent, settings: Mapping[str, Any]) -> list
     rows.append(await _folder(far, agent))
     scheduler = _scheduler(settings)
     if scheduler is not None:
-        rows += await _cluster(agent, scheduler)
+        rows += await _cluster(far, agent, scheduler, settings, wait_s)
     return rows
 
 
@@ -99,27 +96,31 @@ def _scheduler(settings: Mapping[str, Any]) -> Scheduler | None:
     return SCHEDULERS.get(settings.get("cluster_type") or "")
 
 
-async def _cluster(agent: Agent, scheduler: Scheduler) -> list[Row]:
+async def _cluster(
+    far: FarHost, agent: Agent, scheduler: Scheduler, settings: Mapping[str, Any], wait_s: float
+) -> list[Row]:
+    rows: list[Row] = []
     try:
-        rows = [Row("ok", f"scheduler: {scheduler.read_version(await run(agent, scheduler.version()))}")]
+        version = scheduler.read_version(await run(agent, scheduler.version()))
+        scheduler = scheduler.of_version(version)
+        rows.append(Row("ok", f"scheduler: {version}"))
         answers = [await run(agent, command) for command in scheduler.queues()]
-        for queue in scheduler.read_queues(answers) if answers else ():
-            limits = [f"{queue.nodes} nodes" if queue.nodes is not None else ""]
-            limits += [
-                f"{queue.cores} cores" if queue.cores else "",
-                format_bytes(queue.memory_bytes) if queue.memory_bytes else "",
-            ]
-            limits += [f"at most {queue.time_s / 3600:g} h" if queue.time_s else "", queue.state]
-            default = " (default)" if queue.default else ""
-            rows.append(
-                Row("ok", f"queue {queue.name}{default}: {', '.join(part for part in limits if part)}")
-            )
+        rows += [_queue(queue) for queue in scheduler.read_queues(answers)] if answers else []
     except Unavailable as error:
-        return [
-            Row(
-                "failed",
-                f"scheduler: {error}",
-                "is this the right host for it (cluster_host), and cluster_type?",
-            )
-        ]
+        advice = "is this the right host for it (cluster_host), and cluster_type?"
+        return [*rows, Row("failed", f"scheduler: {error}", advice)]
+    if wait_s > 0:
+        rows += await look_from_node(far, agent, scheduler, settings, wait_s)
     return rows
+
+
+def _queue(queue: Queue) -> Row:
+    limits = [
+        f"{queue.nodes} nodes" if queue.nodes is not None else "",
+        f"{queue.cores} cores" if queue.cores else "",
+        format_bytes(queue.memory_bytes) if queue.memory_bytes else "",
+        f"at most {format_time(queue.time_s)}" if queue.time_s else "",
+        queue.state,
+    ]
+    default = " (default)" if queue.default else ""
+    return Row("ok", f"queue {queue.name}{default}: {', '.join(part for part in limits if part)}")

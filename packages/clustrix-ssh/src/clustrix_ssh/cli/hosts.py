@@ -88,21 +88,30 @@ def forget(host: str, port: int | None) -> None:
 @hosts.command()
 @click.argument("host", required=False)
 @_PORT
+@click.option("--profile", metavar="NAME", help="The settings of that profile.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 86400),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Of a cluster: how long to wait for the one small job that looks from a node. 0: none is sent.",
+)
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
-def check(host: str | None, port: int | None, as_json: bool) -> None:
-    """Look at a host as a job would find it: connection, Python, folders, scheduler, queues.
+def check(host: str | None, port: int | None, profile: str | None, wait: float, as_json: bool) -> None:
+    """Look at a host as a job would find it: connection, Python, folders, scheduler, queues, a node.
 
     Without HOST, the one of your settings. Status 1 if something is wrong.
     """
-    from clustrix.config import get_config
+    from clustrix.config import store
     from clustrix_ssh.checking import check_host
 
-    settings: dict[str, Any] = {**get_config()}
+    settings: dict[str, Any] = {**store.process.resolve({} if profile is None else {"profile": profile})}
     if host is not None:
         settings["cluster_host"] = host
     if port is not None:
         settings["cluster_port"] = port
-    rows = asyncio.run(check_host(settings))
+    rows = asyncio.run(check_host(settings, wait))
     if as_json:
         click.echo(json.dumps([row._asdict() for row in rows], indent=2))
     else:
