@@ -13,17 +13,24 @@ import fcntl
 import os
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from clustrix.errors import storage_error
 from clustrix.runner.faults import point
-from clustrix.runner.frames import BlobRef, Buffer, digest_of, write_all
+from clustrix.runner.frames import BlobRef, Piece, buffers_of, digest_of, size_of, write_all
 
 INLINE_BYTES = 8192
 """A smaller piece stays in the journal's row: a file of its own would cost more than it saves."""
+ASIDE = "aside"
+"""The folder of what is being written."""
 UNUSED_SECONDS = 86400.0
 """How long nobody has to have touched a blob that is removed."""
+_LARGE_BYTES = 4 << 20
+"""From here on, who makes the digest and who writes are two."""
+_SAMPLES = 256
+_SAMPLE_BYTES = 64
 _TOUCHED_SECONDS = 3600.0
 """Who finds a blob touched within this time need not touch it: it is left for a submission's row to be written in the rest of the day."""
 
@@ -34,22 +41,29 @@ class BlobStore:
     def __init__(self, root: str) -> None:
         self.root = root
         self._known: set[str] = set()
+        self._samples: set[tuple[int, int]] = set()
+        """Of large pieces that were kept."""
 
     def path(self, digest: str) -> str:
         return os.path.join(self.root, digest[:2], digest)
 
-    def keep(self, piece: Buffer) -> Buffer | BlobRef:
+    def keep(self, piece: Piece) -> Piece | BlobRef:
         """Store a large piece and return the reference to it; a small one comes back as it is.
 
         Raises JournalFull, JournalUnusable.
         """
-        size = memoryview(piece).nbytes
+        size = size_of(piece)
         if size < INLINE_BYTES:
             return piece
-        ref = BlobRef(digest_of(piece), size)
-        if ref.digest not in self._known or not self.hold(ref.digest):
-            self._store(ref, piece)
-            self._known.add(ref.digest)
+        sample = _sample(piece) if size >= _LARGE_BYTES else None
+        if sample is not None and sample not in self._samples:
+            ref = self._store_at_once(piece, size)
+            self._samples.add(sample)
+        else:
+            ref = BlobRef(digest_of(piece), size)
+            if ref.digest not in self._known or not self.hold(ref.digest):
+                self._store(ref, piece)
+        self._known.add(ref.digest)
         return ref
 
     def hold(self, digest: str) -> bool:
@@ -79,29 +93,79 @@ class BlobStore:
         finally:
             os.close(fd)
 
-    def _store(self, ref: BlobRef, piece: Buffer) -> None:
-        path = self.path(ref.digest)
-        if os.path.exists(path) and os.path.getsize(path) == ref.size and self.hold(ref.digest):
+    def _store(self, ref: BlobRef, piece: Piece) -> None:
+        if self._is_there(ref):
             return
-        folder = os.path.dirname(path)
-        aside = f"{path}.{os.getpid()}.{threading.get_ident():x}"
+        with self._aside() as aside:
+            _write(aside, piece)
+            self._name(aside, ref)
+
+    def _store_at_once(self, piece: Piece, size: int) -> BlobRef:
+        """Write it while its digest is made: it is most probably not there yet."""
+        found: list[str] = []
+        hashing = threading.Thread(target=lambda: found.append(digest_of(piece)))
+        hashing.start()
         try:
-            if not os.path.isdir(folder):
-                os.makedirs(folder, mode=0o700, exist_ok=True)
-                sync_folder(self.root)
-            fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            try:
-                write_all(fd, [piece])
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-            point("blob.before-rename")
-            os.rename(aside, path)
-            sync_folder(folder)
+            with self._aside() as aside:
+                _write(aside, piece)
+                hashing.join()
+                ref = BlobRef(found[0], size)
+                if self._is_there(ref):
+                    os.unlink(aside)
+                else:
+                    self._name(aside, ref)
+        finally:
+            hashing.join()
+        return ref
+
+    def _is_there(self, ref: BlobRef) -> bool:
+        path = self.path(ref.digest)
+        return os.path.exists(path) and os.path.getsize(path) == ref.size and self.hold(ref.digest)
+
+    @contextmanager
+    def _aside(self) -> Iterator[str]:
+        """A path that nobody else has, where what killed submitters leave is found as old blobs are.
+
+        Raises JournalFull, JournalUnusable for an OSError of who uses it.
+        """
+        folder = os.path.join(self.root, ASIDE)
+        path = os.path.join(folder, f"{os.getpid()}.{threading.get_ident():x}")
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            yield path
         except OSError as error:
             with suppress(OSError):
-                os.unlink(aside)
+                os.unlink(path)
             raise storage_error(self.root, error) from error
+
+    def _name(self, aside: str, ref: BlobRef) -> None:
+        path = self.path(ref.digest)
+        folder = os.path.dirname(path)
+        if not os.path.isdir(folder):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            sync_folder(self.root)
+        point("blob.before-rename")
+        os.rename(aside, path)
+        sync_folder(folder)
+
+
+def _write(path: str, piece: Piece) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        write_all(fd, buffers_of(piece))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _sample(piece: Piece) -> tuple[int, int]:
+    """The same for equal pieces; of different ones seldom."""
+    found = 0
+    for buffer in buffers_of(piece):
+        view = memoryview(buffer).cast("B")
+        for at in range(0, len(view), max(_SAMPLE_BYTES, len(view) // _SAMPLES)):
+            found = zlib.crc32(view[at : at + _SAMPLE_BYTES], found)
+    return size_of(piece), found
 
 
 def sync_folder(path: str) -> None:

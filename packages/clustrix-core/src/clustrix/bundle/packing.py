@@ -7,7 +7,6 @@ than a few KiB are content-addressed blobs, so that an argument of a thousand ca
 from __future__ import annotations
 
 import functools
-import io
 import linecache
 import os
 import sys
@@ -21,8 +20,8 @@ from clustrix.bundle import sources
 from clustrix.bundle.blobs import INLINE_BYTES, BlobStore
 from clustrix.bundle.granules import add_items
 from clustrix.errors import BundleError
-from clustrix.runner.frames import Buffer, packed
-from clustrix.runner.pickling import Pickled, Pickler, Unpicklable, dump
+from clustrix.runner.frames import Piece, packed
+from clustrix.runner.pickling import Pickled, Pickler, Sink, Unpicklable, dump
 
 TOGETHER_BYTES = 65536
 """Arguments whose pickle is larger are pickled each by itself, so that equal ones become equal blobs."""
@@ -42,7 +41,7 @@ def _module_needed_by(obj: Any) -> str | None:
 class _Recorder(Pickler):
     """Notes the modules that the pickle refers to."""
 
-    def __init__(self, modules: set[str], file: io.BytesIO, keep: Callable[[memoryview], None]) -> None:
+    def __init__(self, modules: set[str], file: Sink, keep: Callable[[memoryview], None]) -> None:
         super().__init__(file, keep)
         self._modules = modules
 
@@ -72,7 +71,7 @@ class Packer:
         except Unpicklable as error:
             raise BundleError(error.path, error.reason) from error
 
-    def add(self, piece: Buffer) -> int:
+    def add(self, piece: Piece) -> int:
         self.pieces.append(self._store.keep(piece))
         return len(self.pieces) - 1
 
@@ -119,6 +118,9 @@ def pack_call(
     packer = Packer(store)
     meta = packer.function(function, reference)
     try:
+        if len(args) == 1 and not kwargs:
+            alone = packer.pickle(args[0], "argument")
+            return packer.finish({**meta, "positional": [packer.add_pickled(alone)], "keyword": {}})
         together = packer.pickle((args, dict(kwargs)), "arguments")
     except Unpicklable:
         for subject, value in named_arguments(function, args, kwargs):

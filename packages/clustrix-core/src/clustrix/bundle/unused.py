@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from clustrix.bundle.blobs import UNUSED_SECONDS, BlobStore
+from clustrix.bundle.blobs import ASIDE, UNUSED_SECONDS, BlobStore
 from clustrix.runner.frames import Damaged, peek
 
 
@@ -42,7 +42,7 @@ def unused(store: BlobStore, payloads: Iterable[bytes]) -> Iterator[Unused]:
 def _older(root: str, before: float) -> Iterator[str]:
     for prefix in os.listdir(root):
         folder = os.path.join(root, prefix)
-        if len(prefix) == 2 and os.path.isdir(folder):
+        if (len(prefix) == 2 or prefix == ASIDE) and os.path.isdir(folder):
             with os.scandir(folder) as entries:
                 yield from (entry.path for entry in entries if _modified(entry.path) < before)
 

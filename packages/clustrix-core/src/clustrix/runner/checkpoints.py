@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from clustrix.runner import pickling
-from clustrix.runner.frames import BlobRef, Buffer, Damaged, pack, unpack, write_all
+from clustrix.runner.frames import BlobRef, Damaged, Piece, pack, unpack, write_all
 
 FOLDER = "checkpoints"
 _CALL = "call"
@@ -25,7 +25,7 @@ def folder_of(folder: str, job: str) -> str:
 def save(folder: str, item: int | None, obj: object) -> None:
     """Raises TypeError, with the path to the part that cannot be saved; OSError: then the one before stays."""
     try:
-        pieces: list[Buffer] = pickling.dump(obj, "checkpoint", pickling.ResultPickler).pieces()
+        pieces: list[Piece] = pickling.dump(obj, "checkpoint", pickling.ResultPickler).pieces()
     except pickling.Unpicklable as error:
         raise TypeError(f"checkpoint(): this cannot be saved: {error}") from error
     os.makedirs(folder, mode=0o700, exist_ok=True)

@@ -56,13 +56,40 @@ class BlobRef(NamedTuple):
     size: int
 
 
+class Parts:
+    """One piece whose bytes lie in several places: large ones stay where they are until they are written."""
+
+    def __init__(self, buffers: Sequence[Buffer]) -> None:
+        self.buffers = buffers
+        self._size = sum(map(len, buffers))
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.buffers)
+
+
+Piece = Buffer | Parts
+
+
+def buffers_of(piece: Piece) -> Sequence[Buffer]:
+    """Its bytes, in order."""
+    return piece.buffers if isinstance(piece, Parts) else [piece]
+
+
+def size_of(piece: Piece) -> int:
+    """In bytes."""
+    return len(piece) if isinstance(piece, (Parts, bytes)) else memoryview(piece).nbytes
+
+
 def _padding(position: int) -> int:
     return -position % ALIGNMENT_BYTES
 
 
-def pack(meta: dict[str, Any], pieces: Sequence[Buffer | BlobRef]) -> list[Buffer]:
+def pack(meta: dict[str, Any], pieces: Sequence[Piece | BlobRef]) -> list[Buffer]:
     """Lay out a container; returns its parts in order, without copying the pieces."""
-    sizes = [None if isinstance(piece, BlobRef) else memoryview(piece).nbytes for piece in pieces]
+    sizes = [None if isinstance(piece, BlobRef) else size_of(piece) for piece in pieces]
     table: list[list[Any]] = []
     offset = 0  # relative to the first piece; the meta's own length is not yet known
     for piece, size in zip(pieces, sizes, strict=True):
@@ -78,7 +105,7 @@ def pack(meta: dict[str, Any], pieces: Sequence[Buffer | BlobRef]) -> list[Buffe
     for piece, size in zip(pieces, sizes, strict=True):
         if isinstance(piece, BlobRef) or not size:
             continue
-        parts.append(memoryview(piece).cast("B") if not isinstance(piece, bytes) else piece)
+        parts += [one if isinstance(one, bytes) else memoryview(one).cast("B") for one in buffers_of(piece)]
         if _padding(size):
             parts.append(bytes(_padding(size)))
     total = _HEAD.size + len(meta_bytes) + offset
@@ -95,7 +122,7 @@ def _digest(meta_length: int, total: int, parts: Iterable[Buffer]) -> bytes:
     return digest.digest()
 
 
-def packed(meta: dict[str, Any], pieces: Sequence[Buffer | BlobRef] = ()) -> bytes:
+def packed(meta: dict[str, Any], pieces: Sequence[Piece | BlobRef] = ()) -> bytes:
     """The same container as one ``bytes``."""
     return b"".join(pack(meta, pieces))
 
@@ -144,9 +171,12 @@ def peek(file: BinaryIO, size: int) -> dict[str, Any]:
     return meta
 
 
-def digest_of(buffer: Buffer) -> str:
+def digest_of(piece: Piece) -> str:
     """The name under which a blob is kept: sha256, in hexadecimal."""
-    return hashlib.sha256(buffer).hexdigest()
+    digest = hashlib.sha256()
+    for buffer in buffers_of(piece):
+        digest.update(buffer)
+    return digest.hexdigest()
 
 
 def write_all(fd: int, parts: Sequence[Buffer]) -> None:

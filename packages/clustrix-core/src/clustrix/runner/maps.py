@@ -159,7 +159,7 @@ def _body_of(value: Any) -> tuple[int, bytes]:
     except pickling.Unpicklable as error:
         return FAILURE | CONTAINER, b"".join(outcome.refused(error, type(value)))
     if not pickled.buffers:
-        return 0, pickled.stream
+        return 0, bytes(pickled.stream)
     return CONTAINER, b"".join(pack({"kind": outcome.VALUE}, pickled.pieces()))
 
 

@@ -20,11 +20,13 @@ from typing import Any, NamedTuple
 from cloudpickle import cloudpickle
 
 from clustrix.runner.diagnose import locate
-from clustrix.runner.frames import Buffer
+from clustrix.runner.frames import Buffer, Parts, Piece
 
 PROTOCOL = 5
 OUT_OF_BAND_BYTES = 8192
 """Smaller buffers are cheaper inside the pickle."""
+_LARGE_BYTES = 1 << 18
+"""Below it, one piece is worth a copy."""
 
 
 _Cache = type(functools.lru_cache(len))
@@ -48,17 +50,37 @@ class Unpicklable(Exception):
 class Pickled(NamedTuple):
     """A pickle and the buffers that it refers to."""
 
-    stream: bytes
+    stream: bytes | Parts
     buffers: list[memoryview]
 
-    def pieces(self) -> list[Buffer]:
+    def pieces(self) -> list[Piece]:
         return [self.stream, *self.buffers]
+
+
+class Sink:
+    """What a pickler writes.  It hands large ``bytes`` over as they are, and they are not copied here, either."""
+
+    def __init__(self) -> None:
+        self._small: list[bytes] = []
+        self._buffers: list[Buffer] = []
+
+    def write(self, data: Buffer) -> None:
+        if len(data) < _LARGE_BYTES:
+            self._small.append(bytes(data))
+        else:
+            self._buffers += [b"".join(self._small), data]
+            self._small = []
+
+    def stream(self) -> bytes | Parts:
+        """All of it."""
+        end = b"".join(self._small)
+        return Parts([*self._buffers, end]) if self._buffers else end
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is untyped
     """cloudpickle's, with large buffers kept out of the stream."""
 
-    def __init__(self, file: io.BytesIO, keep: Callable[[memoryview], None]) -> None:
+    def __init__(self, file: io.BytesIO | Sink, keep: Callable[[memoryview], None]) -> None:
         def buffer_callback(buffer: pickle.PickleBuffer) -> bool:
             try:
                 raw = buffer.raw()
@@ -163,13 +185,13 @@ def dump(obj: Any, subject: str, pickler: Callable[..., Pickler] = Pickler) -> P
 
     Raises Unpicklable with the path to the culprit.
     """
-    file = io.BytesIO()
+    sink = Sink()
     buffers: list[memoryview] = []
     try:
-        pickler(file, buffers.append).dump(obj)
+        pickler(sink, buffers.append).dump(obj)
     except Exception as error:  # whatever a __reduce__ or __getstate__ raises
         raise Unpicklable(*locate(obj, subject, error, _can_dump)) from error
-    return Pickled(file.getvalue(), buffers)
+    return Pickled(sink.stream(), buffers)
 
 
 def _can_dump(obj: Any) -> Exception | None:

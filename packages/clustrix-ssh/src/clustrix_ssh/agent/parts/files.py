@@ -1,5 +1,6 @@
 """Files there, each written in one step."""
 
+import hashlib
 import os
 import shutil
 import socket
@@ -45,3 +46,33 @@ def remove(path):
         return
     except (IsADirectoryError, PermissionError):
         shutil.rmtree(path, ignore_errors=True)
+
+
+class Put:
+    """A large file that comes in parts; what comes in order is not read once more for its digest."""
+
+    def __init__(self, path):
+        make_folder(os.path.dirname(path))
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self.end = 0
+        """So far its digest has been made."""
+        self._digest = hashlib.sha256()
+
+    def add(self, data, at):
+        in_order = at == self.end
+        view = memoryview(data)
+        while view:
+            count = os.pwrite(self.fd, view, at)
+            view, at = view[count:], at + count
+        if in_order:
+            self._digest.update(data)
+            self.end = at
+
+    def digest(self):
+        """Of all that is in the file."""
+        while True:
+            data = os.pread(self.fd, 1 << 20, self.end)
+            if not data:
+                return self._digest.hexdigest()
+            self._digest.update(data)
+            self.end += len(data)

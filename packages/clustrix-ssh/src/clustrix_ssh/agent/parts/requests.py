@@ -1,7 +1,6 @@
 """What can be asked for."""
 
 import errno
-import hashlib
 import io
 import json
 import os
@@ -13,7 +12,7 @@ import tarfile
 import threading
 import time
 
-from clustrix_ssh.agent.parts.files import make_folder, read_part, remove, write_file
+from clustrix_ssh.agent.parts.files import Put, make_folder, read_part, remove, write_file
 from clustrix_ssh.agent.parts.once import run_once
 from clustrix_ssh.agent.parts.programs import PROGRAMS
 from clustrix_ssh.agent.parts.pythons import find_pythons
@@ -155,34 +154,21 @@ class Agent:
 
     def do_put(self, request, payload):
         """A part of a large file, aside.  Parts may come in any order."""
-        fd = self.puts.get(request["aside"])
-        if fd is None:
-            make_folder(os.path.dirname(request["aside"]))
-            fd = self.puts[request["aside"]] = os.open(request["aside"], os.O_RDWR | os.O_CREAT, 0o600)
-        view, at = memoryview(payload), request["offset"]
-        while view:
-            count = os.pwrite(fd, view, at)
-            view, at = view[count:], at + count
+        put = self.puts.get(request["aside"])
+        if put is None:
+            put = self.puts[request["aside"]] = Put(request["aside"])
+        put.add(payload, request["offset"])
 
     def do_finish(self, request, payload):
         """All parts are there: check the digest, and give it its name."""
-        fd = self.puts.pop(request["aside"], None)
-        if fd is None:
-            fd = os.open(request["aside"], os.O_RDWR)
+        put = self.puts.pop(request["aside"], None) or Put(request["aside"])
         try:
-            digest, at = hashlib.sha256(), 0
-            while True:
-                data = os.pread(fd, 1 << 20, at)
-                if not data:
-                    break
-                digest.update(data)
-                at += len(data)
-            if digest.hexdigest() != request["digest"] or at != request["size"]:
+            if put.digest() != request["digest"] or put.end != request["size"]:
                 remove(request["aside"])
                 raise Problem("%s did not arrive as it was sent" % request["path"], "damaged")
-            os.fsync(fd)
+            os.fsync(put.fd)
         finally:
-            os.close(fd)
+            os.close(put.fd)
         make_folder(os.path.dirname(request["path"]))
         os.rename(request["aside"], request["path"])
 
