@@ -24,12 +24,12 @@ HERE = "{}.{}".format(*sys.version_info[:2])
 pytestmark = pytest.mark.usefixtures("home", "state")
 
 
-def hosts(*arguments: str, code: int = 0, **env: str) -> str:
+def hosts(*arguments: str, code: int = 0, answer: str = "", **env: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "clustrix", "hosts", *arguments],
         capture_output=True,
         text=True,
-        stdin=subprocess.DEVNULL,
+        input=answer,
         env={**os.environ, **env},
     )
     assert done.returncode == code, done.stdout + done.stderr
@@ -58,7 +58,7 @@ def test_unknown_host_becomes_a_trusted_one(sshd: Sshd, home: Path, far_folder: 
     assert "SHA256:" in shown
     assert "nothing was trusted" in shown
     assert known.read_text() == "# mine\n"
-    assert "written to" in hosts("trust", sshd.host, "--port", port, "--yes")
+    assert "written to" in hosts("trust", sshd.host, "--port", port, answer="y\n")
     assert known.read_text().startswith("# mine\n")
     assert known.stat().st_mode & 0o777 == 0o600
     assert "nothing to do" in hosts("trust", sshd.host, "--port", port)

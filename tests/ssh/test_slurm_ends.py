@@ -19,7 +19,7 @@ from clustrix.errors import (
     TimeLimitExceeded,
 )
 from tests.ssh.support import until
-from tests.ssh.work import double, note, wait
+from tests.ssh.work import double, note, tell_and_wait, wait
 from tests.testbed.slurm import Slurm
 from tests.testbed.sshd import Sshd
 from tests.testbed.user import run_as
@@ -165,6 +165,73 @@ def test_cancelled_by_an_administrator(slurm: Slurm) -> None:
     slurm.run("scancel", _number("adm"))
     with pytest.raises(JobCancelled, match="not by clustrix"):
         job.result(100)
+
+
+def test_cancelled_by_its_user_with_the_schedulers_command(sshd: Sshd) -> None:
+    """That it was the user is known, and said."""
+    job = wait.options(name="own").submit(100)
+    until(lambda: job.status().state == "RUNNING")
+    run_as(sshd.user, "scancel", _number("own"))
+    with pytest.raises(JobCancelled, match="cancelled by you on the cluster"):
+        job.result(100)
+
+
+@pytest.mark.parametrize("name", ["TERM", "USR2"])
+def test_signal_from_outside_is_told_as_one(name: str, sshd: Sshd, open_path: Path) -> None:
+    """Soon, and not as a job that is lost; its ``finally`` blocks have run."""
+    told = open_path / "told"
+    job = tell_and_wait.options(name="sig").submit(str(told), 200)
+    until(told.exists)
+    run_as(sshd.user, "scancel", "--batch", f"--signal={name}", _number("sig"))
+    began = time.monotonic()
+    with pytest.raises(JobCancelled, match=f"interrupted by SIG{name} from outside"):
+        job.result(100)
+    assert time.monotonic() - began < 60
+    assert told.read_text() == "begun\nended\n"
+
+
+def test_early_signal_is_not_told_as_the_end_of_the_time(open_path: Path) -> None:
+    """It names the signal, and how early it came."""
+    options = {"signal": "B:USR1@100"}
+    job = tell_and_wait.options(time=120, scheduler_options=options).submit(str(open_path / "told"), 200)
+    with pytest.raises(TimeLimitExceeded, match=r"SIGUSR1 came \d+ s before its time limit of 120 s"):
+        job.result(150)
+
+
+def test_memory_that_the_site_allows_by_itself(slurm: Slurm) -> None:
+    """Nothing was asked for, and the scheduler kills it all the same: its word is in what it has printed."""
+
+    @cluster
+    def hold() -> int:
+        import time
+
+        data = bytearray(400 << 20)
+        data[::4096] = b"x" * len(data[::4096])
+        time.sleep(60)
+        return len(data)
+
+    with pytest.raises(MemoryLimitExceeded, match=r"(?i)out of memory: .*memory limit"):
+        hold()
+
+
+def test_nodes_are_asked_for_with_a_place_of_work_on_each() -> None:
+    """Slurm gives one task one node, whatever else is asked for."""
+
+    @cluster(nodes=2)
+    def nodes() -> str:
+        import os
+
+        return os.environ["SLURM_JOB_NUM_NODES"]
+
+    assert nodes() == "2"
+
+
+def test_more_cores_than_any_node_has_are_explained() -> None:
+    """Slurm takes the job, and would keep it for ever."""
+    job = double.options(cores=900).submit(1)
+    until(lambda: "PartitionConfig" in job.status().reason)
+    assert "ask for fewer cores" in job.status().reason
+    job.cancel()
 
 
 def test_elements_of_one_array_have_each_their_own_end(slurm: Slurm) -> None:

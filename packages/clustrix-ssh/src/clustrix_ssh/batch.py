@@ -273,14 +273,15 @@ class Batch(FarBackend):
             self._again.add(job.id)
         return found.status
 
-    async def _said(self, job: JobSpec) -> tuple[str, bool]:
+    async def _said(self, job: JobSpec) -> tuple[str, str]:
+        """The end of what it has printed, and the signal that it was ended with, if any."""
         agent = await self.far.agent()
         folder = self.far.paths.job(job.id)
         name = (await agent.ask("texts", paths=[posixpath.join(folder, BATCH)])).header["texts"][0]
         paths = [f"{self.far.paths.batch(name or '-')}/log", f"{folder}/err", f"{folder}/taken"]
         reply = await agent.ask("texts", paths=paths)
         *said, taken = reply.header["texts"]
-        return "".join(text or "" for text in said), taken is not None
+        return "".join(text or "" for text in said), "" if taken is None else taken or "a signal"
 
     async def _more_elements(self, job: JobSpec, offset: int, left: int) -> None:
         agent = await self.far.agent()

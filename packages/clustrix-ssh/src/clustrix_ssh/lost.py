@@ -6,13 +6,14 @@ by the scheduler has written none, so that is waited for only a little.
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any, NamedTuple
 
 from clustrix.backends import JobSpec, Phase, Status
 from clustrix.runner.amounts import format_bytes
 from clustrix.runner.verdict import CANCELLED, FAILED, LOST, TIMED_OUT, Verdict
-from clustrix_ssh.schedulers.interface import Cause, End
+from clustrix_ssh.schedulers.interface import YOU, Cause, End
 from clustrix_ssh.verdicts import error, not_begun
 
 LATE_SECONDS = 120.0
@@ -20,6 +21,11 @@ ENDED_SECONDS = 5.0
 MEMORY_SECONDS = 30.0
 """How long accounts may take to know of an end; SGE writes them every 15 s."""
 WAITS = "it has left the queue; its result is awaited"
+_ASK = "Ask who did that, or submit it again."
+_MEMORY = re.compile(
+    r"^.*(?:exceeded (?:job |step )?memory limit|oom[-_ ]kill|mem \d+\w* exceeded limit).*$", re.I | re.M
+)
+"""What a scheduler prints into a job's log when it kills it for its memory."""
 
 
 class Left:
@@ -31,8 +37,8 @@ class Left:
         self.status: Status | None = None
         self.said: str | None = None
         """The end of what it has printed, once that was asked for."""
-        self.taken = False
-        """Whether it knew that it was being ended from outside."""
+        self.taken = ""
+        """The signal that it was ended with from outside, if it knew of one."""
 
 
 class Decision(NamedTuple):
@@ -49,13 +55,14 @@ def decide(job: JobSpec, left: Left, end: End | None, *, begun: bool, said: str,
         if waited < ENDED_SECONDS:
             return Decision(Status(Phase.RUNNING, f"{WAITS} ({end.evidence})"))
         return Decision(verdict=of_end(job, end, said))
+    if left.taken and end is not None and waited >= ENDED_SECONDS:
+        cause = f"it was interrupted by {left.taken} from outside, not by clustrix, and ended: {end.evidence}"
+        return Decision(verdict=error(CANCELLED, "JobCancelled", cause, _ASK, {}, said))
     if not begun and end is not None and end.exit_status:
         return Decision(verdict=not_begun(end.exit_status, said, otherwise=end.evidence))
     if left.taken and end is None and waited >= MEMORY_SECONDS:
         cause = f"it was ended from outside, not by clustrix, and {system} does not remember why"
-        return Decision(
-            verdict=error(CANCELLED, "JobCancelled", cause, "Ask who did that, or submit it again.", {}, said)
-        )
+        return Decision(verdict=error(CANCELLED, "JobCancelled", cause, _ASK, {}, said))
     if waited < LATE_SECONDS:
         evidence = f" ({end.evidence})" if end is not None else ""
         return Decision(Status(Phase.RUNNING if begun else Phase.QUEUED, WAITS + evidence))
@@ -78,11 +85,13 @@ def of_end(job: JobSpec, end: End, said: str) -> Verdict:
     """Why a job has come to nothing, by the scheduler's word."""
     memory = job.memory_bytes
     over = memory is not None and end.peak_bytes is not None and end.peak_bytes >= 0.95 * memory
-    if end.cause is Cause.MEMORY or (end.cause is Cause.EXITED and over):
+    printed = _MEMORY.search(said) if end.cause is Cause.EXITED and end.signal == 9 else None
+    if end.cause is Cause.MEMORY or printed or (end.cause is Cause.EXITED and over):
         asked = f"it asked for {format_bytes(memory)}, " if memory is not None else ""
         peak = f"{format_bytes(end.peak_bytes)} were seen, " if end.peak_bytes else ""
         details: dict[str, Any] = {"limit_bytes": memory, "peak_bytes": end.peak_bytes}
-        cause = f"out of memory: {asked}{peak}says {end.evidence}"
+        words = f"{printed[0].strip()}; " if printed else ""
+        cause = f"out of memory: {asked}{peak}says {words}{end.evidence}"
         return error(
             FAILED, "MemoryLimitExceeded", cause, "Ask for more: @cluster(memory=...).", details, said
         )
@@ -91,9 +100,12 @@ def of_end(job: JobSpec, end: End, said: str) -> Verdict:
         details = {"limit_s": job.time_s}
         return error(TIMED_OUT, "TimeLimitExceeded", cause, "Allow more: @cluster(time=...).", details, said)
     if end.cause is Cause.CANCELLED:
+        if end.who == YOU:
+            cause = f"it was cancelled by you on the cluster, not through clustrix: {end.evidence}"
+            return error(CANCELLED, "JobCancelled", cause, "Submit it again if you want it.", {}, said)
         who = f" by user {end.who}" if end.who else ""
         cause = f"it was cancelled on the cluster{who}, not by clustrix: {end.evidence}"
-        return error(CANCELLED, "JobCancelled", cause, "Ask who did that, or submit it again.", {}, said)
+        return error(CANCELLED, "JobCancelled", cause, _ASK, {}, said)
     if end.cause is Cause.NODE:
         cause = f"its node {end.node or 'there'} has failed: {end.evidence}"
         advice = 'Submit it again, or allow that: @cluster(retries=..., retry_on="JobLost").'

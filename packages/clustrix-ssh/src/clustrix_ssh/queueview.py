@@ -8,7 +8,7 @@ from datetime import datetime
 
 from clustrix_ssh.agent.client import Agent
 from clustrix_ssh.farhost import FarHost
-from clustrix_ssh.schedulers.interface import End, Scheduler, Seen, State, Unavailable
+from clustrix_ssh.schedulers.interface import YOU, End, Scheduler, Seen, State, Unavailable
 from clustrix_ssh.submitting import run
 
 _SOON_SECONDS = 2.0
@@ -132,7 +132,10 @@ class QueueView:
                 found = self.scheduler.read_past(await run(agent, command))
             except Unavailable:
                 continue
-            self._past.update({handle: end for handle, end in found.items() if end is not None})
+            me = {str(self._far.facts["uid"]), self._far.facts["user"]}
+            for handle, end in found.items():
+                if end is not None:
+                    self._past[handle] = end._replace(who=YOU) if end.who in me else end
             if all(handle in self._past for handle in wanted):
                 break
         return self._past

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from typing import Any
 
 import click
@@ -70,7 +69,7 @@ def trust(host: str, port: int | None, yes: bool) -> None:
     if not new:
         click.echo("nothing to do")
         return
-    if not yes and not (sys.stdin.isatty() and click.confirm("Are these the host's?")):
+    if not yes and not _confirmed():
         raise click.ClickException("nothing was trusted: say yes, or add --yes")
     click.echo(f"written to {hostkeys.trust(config, new)}")
 
@@ -119,6 +118,14 @@ def check(host: str | None, port: int | None, profile: str | None, wait: float, 
             click.echo(f"{row.result:<9} {row.text}" + (f"\n          {row.advice}" if row.advice else ""))
     if any(row.result == "failed" for row in rows):
         raise SystemExit(1)
+
+
+def _confirmed() -> bool:
+    try:
+        return click.confirm("Are these the host's?")
+    except click.Abort:  # there is nobody to ask
+        click.echo()
+        return False
 
 
 def _target(host: str, port: int | None) -> Target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -57,7 +58,7 @@ def setup(
     click.echo(f"{host}: {found.machine}")
     if found.why_no_python:
         click.echo(f"  warning: {found.why_no_python}")
-    values: dict[str, Any] = {"cluster_type": _scheduler(found, asks)}
+    values: dict[str, Any] = {"cluster_type": _scheduler(found, cluster_type, asks)}
     values |= {name: value for name, value in place.items() if value is not None}
     queue = _queue(found, asks)
     if queue:
@@ -127,9 +128,9 @@ async def _look_for_scratch(agent: Agent, user: str) -> str:
     return path if not path or user in path.split("/") else f"{path}/{user}"
 
 
-def _scheduler(found: _Found, asks: bool) -> str:
+def _scheduler(found: _Found, wanted: str | None, asks: bool) -> str:
     if found.scheduler is None:
-        click.echo("  no batch system: jobs run on that machine itself")
+        click.echo(f"  {'jobs' if wanted == 'ssh' else 'no batch system: jobs'} run on that machine itself")
         return "ssh"
     click.echo(f"  batch system: {found.version}")
     kind = found.scheduler.name
@@ -176,5 +177,5 @@ def _write(profile: str, values: Mapping[str, Any], asks: bool) -> None:
     for name, value in checked.items():
         set_value(process, path, name, value, profile)
     click.echo(
-        f"written. @cluster(profile={profile!r}) runs there; see: clustrix hosts check {values['cluster_host']}"
+        f"written. @cluster(profile={profile!r}) runs there; see: clustrix hosts check --profile {shlex.quote(profile)}"
     )

@@ -37,7 +37,7 @@ from clustrix.runner.faults import point
 from clustrix.runner.frames import Damaged, peek
 from clustrix.runner.outcome import INTERRUPT
 from clustrix.runner.standalone import Deaf, Standing
-from clustrix.runner.verdict import CANCEL, MOST_STARTS, TIME, not_started
+from clustrix.runner.verdict import CANCEL, MOST_STARTS, TIME, Verdict, not_started
 from clustrix_ssh.far import again, claims, memory, records, surroundings
 
 CANCELLED = "cancelled"
@@ -46,7 +46,9 @@ FACTS = "facts"
 """JSON: what clustrix has sent along with the job."""
 STAGED = "staged"
 TAKEN = "taken"
-"""In the job's folder when it was ended from outside, and not by its user: whoever did that may have no memory."""
+"""In the job's folder, with the signal's name, when it was ended from outside, and not by its user: whoever did that may have no memory."""
+_EARLY_SECONDS = 10.0
+"""A signal that comes earlier is told of as what it is, not as the end of the time."""
 EX_TAKEN = 143
 """Ended from outside; the scheduler knows why."""
 
@@ -93,7 +95,8 @@ def run(folder: str, element: int | None = None) -> int:
         number=around.number,
     )
     processes.become_subreaper()
-    order = order_of(told, folder)._replace(ends=around.ends)
+    starts = max(around.restarts or 0, again.times(folder))
+    order = order_of(told, folder)._replace(ends=around.ends, attempt=told["attempt"] + starts)
     setup.print_into(order)
     setup.open_standard_files()
     setup.remember_inheritance()
@@ -159,16 +162,32 @@ class _Call(watch.CallWatch):
     ) -> None:
         self._told = told
         self._around = around
+        self._signal, self._signal_at = "", 0.0
+        """With which it was asked to end, and when."""
         super().__init__(order, told, work)
         surroundings.listen(self._asked_to_end, around)
+
+    def _asked_to_end(self, number: int, frame: object) -> None:
+        if not self._signal:
+            self._signal, self._signal_at = signal.Signals(number).name, time.time()
+        super()._asked_to_end(number, frame)
+
+    def _why(self, why: str) -> Verdict:
+        found = self._verdict(0, why, 0)
+        early_s = (self._around.ends or 0.0) - self._signal_at
+        if why != TIME or early_s < _EARLY_SECONDS:
+            return found
+        cause = f"{self._signal} came {early_s:.0f} s before its time limit of {self._time_s:g} s, and it was interrupted"
+        return Verdict(found.state, cause, json.dumps({**json.loads(found.record), "cause": cause}))
 
     def _conclude(self) -> int:
         why = _why_ended(self._order, self._around) if self._cancelled else None
         if self._cancelled and not _is_whole(self._order):
             if why is None:
-                with open(self._order.file(TAKEN), "w"):
-                    return EX_TAKEN
-            self._commit_error(self._verdict(0, why, 0))
+                with open(self._order.file(TAKEN), "w", encoding="ascii") as file:
+                    file.write(self._signal)
+                return EX_TAKEN
+            self._commit_error(self._why(why))
         elif not os.path.exists(self._order.file(STAGED)):
             assert self._found is not None
             self._commit_error(self._found())

@@ -106,6 +106,10 @@ class Seen(NamedTuple):
     node: str = ""
 
 
+YOU = "you"
+"""The user whose job it was."""
+
+
 class End(NamedTuple):
     """What is known of the end of one job or element."""
 
@@ -115,7 +119,7 @@ class End(NamedTuple):
     peak_bytes: int | None = None
     node: str = ""
     who: str = ""
-    """Who cancelled it, where that is known: a user name or number."""
+    """Who cancelled it, where that is known: a user name or number, or ``YOU``."""
     evidence: str = ""
     """The scheduler's own words, in one line: "sacct: State OUT_OF_MEMORY, ExitCode 0:125, MaxRSS 8.1 GiB"."""
 

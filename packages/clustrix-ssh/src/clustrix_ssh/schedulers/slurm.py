@@ -132,7 +132,9 @@ def _directives(need: Need) -> dict[str, str | None]:
         "job-name": need.name,
         "output": directives.value("remote_work_dir", need.output),
     }
-    ours |= {"ntasks": "1", "cpus-per-task": str(need.cores)}
+    # On several nodes it is one place of work on each: a single task would be given a single node.
+    ours["ntasks-per-node" if settings.get("nodes") else "ntasks"] = "1"
+    ours["cpus-per-task"] = str(need.cores)
     if need.memory_bytes is not None:
         ours["mem"] = f"{math.ceil(need.memory_bytes / (1 << 20))}M"
     if need.time_s is not None:
@@ -174,5 +176,12 @@ _SHORT = {
     "e": "error", "w": "nodelist", "x": "exclude", "L": "licenses",
 }  # fmt: skip
 """Options of one letter, by their long names, so that the user's own takes the place of ours."""
-_SAME = {"mem-per-cpu": ("mem",), "mem-per-gpu": ("mem",), "gpus": ("gres",), "gpus-per-node": ("gres",)}
+_SAME = {
+    "ntasks": ("ntasks-per-node",),
+    "ntasks-per-node": ("ntasks",),
+    "mem-per-cpu": ("mem",),
+    "mem-per-gpu": ("mem",),
+    "gpus": ("gres",),
+    "gpus-per-node": ("gres",),
+}
 """Options that say the same otherwise: both together would be refused."""

@@ -43,6 +43,7 @@ _HINTS = {
     "PartitionInactive": "its partition starts nothing at the moment",
     "PartitionTimeLimit": "it asks for more time than its partition allows: ask for less (time)",
     "PartitionNodeLimit": "it asks for more nodes than its partition allows",
+    "PartitionConfig": "its partition has nothing like what it asks for: ask for fewer cores, less memory or fewer nodes",
     "BadConstraints": "no node can ever do what it asks for",
     "BeginTime": "its time to begin has not come; also after it was queued again",
     "AssociationJobLimit": "you have as many jobs as your account may",

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import pwd
 import select
 import signal
 import socket
@@ -24,6 +25,13 @@ THREADS = 8
 
 
 SLOW = ("exec", "once", "get", "pythons", "finish")
+
+
+def user_name():
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return os.environ.get("LOGNAME") or os.environ.get("USER") or str(os.getuid())
 
 
 def slow(header):
@@ -98,7 +106,7 @@ class Agent:
             "host": socket.gethostname(),
             "home": os.path.expanduser("~"),
             "uid": os.getuid(),
-            "user": os.environ.get("LOGNAME") or os.environ.get("USER") or str(os.getuid()),
+            "user": user_name(),
             "shell": os.environ.get("SHELL", ""),
             "pid": os.getpid(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
