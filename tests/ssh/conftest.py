@@ -72,7 +72,7 @@ def open_path(sshd: Sshd) -> Iterator[Path]:
     os.chown(path, sshd.user.pw_uid, sshd.user.pw_gid)
     path.chmod(0o755)
     yield path
-    shutil.rmtree(path)
+    shutil.rmtree(path, ignore_errors=True)  # who cleans up there may still be at it
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 from clustrix import configure
 from tests.core.support import dispatchers_of
 from tests.ssh.support import kill_agents, until
-from tests.ssh.work import double, note, now, size_of, wait, zeros
+from tests.ssh.work import double, note, now, runs_from, size_of, wait, zeros
 from tests.testbed.network import Network
 from tests.testbed.packages import why_not
 from tests.testbed.proxy import Proxy
@@ -105,6 +105,17 @@ def test_packets_are_dropped_while_a_job_runs(far_away: Network, open_path: Path
     far_away.restore()
     assert job.result(120) == "slept"
     assert begun.read_text() == "run\n"
+
+
+def test_packets_are_dropped_half_way_through_a_result(far_away: Network, fresh_state: Path) -> None:
+    """It is fetched again, whole."""
+    assert double(1) == 2
+    job = zeros.submit(_BYTES)
+    until(_grown(fresh_state, "result.aside"), 60)
+    far_away.drop()
+    time.sleep(12)
+    far_away.restore()
+    assert len(job.result(120)) == _BYTES
 
 
 def test_packets_are_dropped_half_way_through_an_argument(far_away: Network, far_folder: str) -> None:
@@ -250,3 +261,19 @@ def test_clock_there_is_ten_minutes_ahead(
     finally:
         ahead.stop()
         remove_for(sshd.user, ".clustrix-clock")
+
+
+def test_nothing_can_be_executed_below_tmp(home: Path, open_path: Path) -> None:
+    """Sites mount it so; nothing of ours begins there."""
+    script = 'mount --bind /tmp /tmp && mount -o remount,bind,noexec /tmp && exec "$0" "$@"'
+    prefix = ["unshare", "-m", "sh", "-c", script]
+    server = Sshd(open_path / "sshd", cluster_user(), address="127.0.0.6", prefix=prefix)
+    try:
+        with open(home / ".ssh" / "known_hosts", "a") as file:
+            file.write(server.known_hosts.read_text())
+        configure(cluster_type="ssh", remote_work_dir=str(open_path / "c"), **server.settings)
+        refused = runs_from.submit("/tmp")
+        assert refused.result(60) == "PermissionError"
+        assert list(double.map(range(20)).result(60)) == [2 * number for number in range(20)]
+    finally:
+        server.stop()

@@ -102,3 +102,21 @@ def hold(megabytes: int) -> int:
     data[::4096] = b"x" * len(data[::4096])
     time.sleep(2)
     return len(data)
+
+
+@cluster
+def runs_from(folder: str) -> str:
+    """What comes of a program in that folder."""
+    import subprocess
+    import tempfile
+
+    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
+        file.write("#!/bin/sh\n")
+    os.chmod(file.name, 0o700)
+    try:
+        subprocess.run([file.name], check=True)
+    except OSError as error:
+        return type(error).__name__
+    finally:
+        os.unlink(file.name)
+    return "it ran"

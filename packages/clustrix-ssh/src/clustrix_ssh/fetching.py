@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from clustrix.backends import JobSpec
 from clustrix.runner import layout
+from clustrix.runner.faults import point
 from clustrix_ssh.agent.transfers import download, write_at
 from clustrix_ssh.farhost import FarHost
 
@@ -53,7 +54,9 @@ async def fetch(host: FarHost, jobs: Sequence[JobSpec]) -> None:
         if not os.path.exists(target):
             os.makedirs(folders[folder].folder, mode=0o700, exist_ok=True)
             result = f"{folder}/{layout.RESULT}"
+            point("ssh.before-download")
             host.syncing[folders[folder].id] = await download(agent, result, target, total)
+            point("ssh.after-download")
 
 
 def _fetched_small(host: FarHost, job: JobSpec) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clustrix.backends import Host, JobSpec, Phase, Receipt, Status
+from clustrix.runner.faults import point
 from clustrix_ssh.agent.client import AgentError
 from clustrix_ssh.backend import FarBackend, forbid, is_forbidden
 from clustrix_ssh.orders import FarJob, Shape
@@ -53,7 +54,9 @@ class Machine(FarBackend):
                 {"do": "link", "links": links},
                 {"do": "poke", "path": posixpath.join(self._folder, "poke")},
             ]
+            point("ssh.before-submission")
             reply = await agent.ask("many", payload, ops=ops)
+            point("ssh.after-submission")
             self._poked_at = time.monotonic()
             if not reply.header["answers"][-1]["heard"]:
                 await self._start_keeper()

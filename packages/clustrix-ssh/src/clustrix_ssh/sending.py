@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from clustrix.runner.faults import point
 from clustrix_ssh.agent.client import Agent
 from clustrix_ssh.agent.transfers import upload
 from clustrix_ssh.farpaths import FarPaths
@@ -22,9 +23,11 @@ async def send_blobs(agent: Agent, paths: FarPaths, jobs: Sequence[FarJob]) -> N
     if not blobs:
         return
     rows = list(blobs.values())
+    point("ssh.before-blobs")
     reply = await agent.ask("have", files=[[paths.blob(blob.digest), blob.size] for blob in rows])
     for number in reply.header["missing"]:
         await upload(agent, rows[number].path, rows[number].digest, paths.blob(rows[number].digest))
+    point("ssh.after-blobs")
 
 
 def files_of(jobs: Sequence[FarJob]) -> tuple[list[Op], bytes]:

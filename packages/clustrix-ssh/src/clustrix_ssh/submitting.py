@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from clustrix.backends import HostUnreachable
+from clustrix.runner.faults import point
 from clustrix_ssh.agent.client import Agent, AgentError
 from clustrix_ssh.agent.incoming import Reply
 from clustrix_ssh.farhost import FarHost
@@ -90,7 +91,9 @@ class Submitter:
             ops.append({"do": "write", "files": texts, "size": sum(row[1] for row in texts)})
             payload += "".join(text for _, text in names).encode()
         ops += [{"do": "stir"}, {**self._once(batch.name), "size": len(script)}]
+        point("ssh.before-submission")
         reply = await agent.ask("many", payload + script, ops=ops)
+        point("ssh.after-submission")
         last = reply.header["answers"][-1]
         return Reply(last, reply.payload[len(reply.payload) - last["size"] :])
 

@@ -240,14 +240,17 @@ def _variables(field: str, value: Any) -> dict[str, str]:
     found = {}
     for name, entry in value.items():
         if not isinstance(name, str) or not re.fullmatch(r"[^\s=\0\ud800-\udfff]{1,200}", name):
-            raise ConfigError(
-                field, name, "the name of a variable must be a text without spaces and equals signs"
-            )
+            allowed = "the name of a variable must be a text of up to 200 characters without spaces and equals signs"
+            raise ConfigError(field, name, allowed)
         number = isinstance(entry, int) and not isinstance(entry, bool)
         written = str(entry) if number and abs(entry) < 10**18 else entry
         if not isinstance(written, str) or re.search(r"[\0\ud800-\udfff]", written):
             # The others may be secrets: the message holds the kind of this one only.
-            raise ConfigError(f"{field}[{name!r}]", kind_of(entry), "must be a text or a whole number")
+            raise ConfigError(
+                f"{field}[{name!r}]",
+                kind_of(entry),
+                "must be a text without null characters, or a whole number",
+            )
         found[name] = written
     return found
 

@@ -3,4 +3,4 @@
 Python 3.6 or later, standard library only.  The order of the pieces is that of ``PARTS``; each may use what stands in those before it.
 """
 
-PARTS = ("wire", "files", "programs", "once", "spawned", "pythons", "watching", "requests")
+PARTS = ("points", "wire", "files", "programs", "once", "spawned", "pythons", "watching", "requests")

@@ -15,6 +15,7 @@ import time
 
 from clustrix_ssh.agent.parts.files import Put, make_folder, read_part, remove, write_file
 from clustrix_ssh.agent.parts.once import run_once
+from clustrix_ssh.agent.parts.points import point
 from clustrix_ssh.agent.parts.programs import PROGRAMS
 from clustrix_ssh.agent.parts.pythons import find_pythons
 from clustrix_ssh.agent.parts.spawned import boot_id, process_start, spawn
@@ -91,7 +92,9 @@ class Agent:
         method = getattr(self, "do_" + request["do"].replace("-", "_"), None)
         if method is None:
             raise Problem("there is no request %r" % request["do"], "unknown")
+        point("agent.before-" + request["do"])
         answer = method(request, payload)
+        point("agent.after-" + request["do"])
         return answer if isinstance(answer, tuple) else (answer or {}, b"")
 
     def do_nothing(self, request, payload):
