@@ -192,7 +192,7 @@ def test_one_bad_job_does_not_hold_up_the_others(tmp_path: Path) -> None:
 
 def test_refused_job_says_why(tmp_path: Path) -> None:
     """A place that will never take a job ends it at once."""
-    with pytest.raises(JobNotStarted, match="it was refused by odd: no such queue"):
+    with pytest.raises(JobNotStarted, match="it was not taken by odd: no such queue"):
         add("refused", tmp_path / "runs").result(timeout=20)
 
 

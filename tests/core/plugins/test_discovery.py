@@ -212,7 +212,7 @@ class Missing(Backend):
 """
     (tmp_path / "nothing.py").write_text(code)
     (before,) = dispatchers_of(fresh_state)
-    assert "it was refused by moon: it is full" in run_script(script, PYTHONPATH=str(tmp_path)).stdout
+    assert "it was not taken by moon: it is full" in run_script(script, PYTHONPATH=str(tmp_path)).stdout
     assert dispatchers_of(fresh_state) == [before]
 
 

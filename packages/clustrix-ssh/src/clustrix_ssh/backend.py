@@ -25,6 +25,10 @@ _FULL = {
 }
 
 
+_PATIENCE_SECONDS = 1.0
+"""So long all wait for the commands of one job's user; after that only that job does."""
+
+
 def forbid(folders: Sequence[str]) -> list[dict[str, Any]]:
     """Operations after which nobody begins these jobs, and who has begun one knows that its user wants it to end."""
     return [
@@ -90,7 +94,12 @@ class FarBackend(Backend):
         seal = await self.far.seal()
         for job, shape in zip(jobs, shapes, strict=True):
             before = preamble(job.settings)
-            python, refused = await self.far.python(before)
+            try:
+                python, refused = await self.far.python(before, _PATIENCE_SECONDS)
+            except TimeoutError:
+                what = "what comes before the job (pre_execution_commands, ...) is being tried there"
+                found.append(Receipt(later=f"{self.far.name}: {what}"))
+                continue
             if refused:
                 found.append(Receipt(refused=refused))
                 continue

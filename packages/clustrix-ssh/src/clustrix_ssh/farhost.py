@@ -18,7 +18,7 @@ from typing import Any
 from clustrix.backends import HostUnreachable
 from clustrix.runner import sealing
 from clustrix_ssh import farpaths, kit
-from clustrix_ssh.agent.client import Agent
+from clustrix_ssh.agent.client import Agent, AgentError
 from clustrix_ssh.errors import NeedsPerson, NobodyThere
 from clustrix_ssh.farpaths import FarPaths, Seal
 from clustrix_ssh.people import Asker, Nobody, People
@@ -34,6 +34,10 @@ _HELD_SECONDS = 8 * 3600.0
 """A connection that a person has opened is kept for a working day after its last use."""
 _PERSON_SECONDS = 600.0
 """Between attempts where somebody has to do something first."""
+_PREAMBLE_SECONDS = 60
+_PREAMBLE = (
+    "what comes before the job (pre_execution_commands, module_loads, conda_env_name, python_executable)"
+)
 _HERE = "{}.{}".format(*sys.version_info[:2])
 
 
@@ -78,6 +82,7 @@ class FarHost:
         self._stamped: tuple[float, ...] = ()
         self._kits: set[str] = set()
         self._pythons: dict[Preamble, str] = {}
+        self._looking: dict[Preamble, asyncio.Future[tuple[str, str]]] = {}
 
     async def agent(self) -> Agent:
         """The agent, ready to be asked.  Raises HostUnreachable; one that was tried a moment ago is not tried again at once."""
@@ -213,21 +218,34 @@ class FarHost:
             self._kits.add(path)
         return Seal(path, key)
 
-    async def python(self, before: Preamble = NO_PREAMBLE) -> tuple[str, str]:
+    async def python(
+        self, before: Preamble = NO_PREAMBLE, patience_s: float | None = None
+    ) -> tuple[str, str]:
         """The interpreter of a job there, which has this one's minor version; or empty, and why there is none.
 
-        Raises HostUnreachable, AgentError.
+        Raises HostUnreachable, AgentError; TimeoutError when the user's commands have not ended within ``patience_s``: they go on,
+        and asking again waits for the same.
         """
-        if before not in self._pythons:
-            agent = await self.agent()
-            if before.python:
-                found, why = await self._asked_python(agent, before)
-            else:
-                found, why = await self._found_python(agent)
-            if why:
-                return "", why
+        if before in self._pythons:
+            return self._pythons[before], ""
+        looking = self._looking.get(before)
+        if looking is None:
+            looking = self._looking[before] = asyncio.ensure_future(self._look_for_python(before))
+            looking.add_done_callback(lambda done: self._looking.pop(before, None))
+        done, _ = await asyncio.wait([looking], timeout=patience_s)
+        if not done:
+            raise TimeoutError
+        return looking.result()
+
+    async def _look_for_python(self, before: Preamble) -> tuple[str, str]:
+        agent = await self.agent()
+        if before.python:
+            found, why = await self._asked_python(agent, before)
+        else:
+            found, why = await self._found_python(agent)
+        if not why:
             self._pythons[before] = found
-        return self._pythons[before], ""
+        return found, why
 
     async def _found_python(self, agent: Agent) -> tuple[str, str]:
         reply = await agent.ask("pythons", version=list(sys.version_info[:2]))
@@ -242,11 +260,19 @@ class FarHost:
     async def _asked_python(self, agent: Agent, before: Preamble) -> tuple[str, str]:
         ask = "import sys; print(); print(*sys.version_info[:2], sys.executable)"
         lines = [*before.lines, f"exec {before.python} -c {shlex.quote(ask)}", ""]
-        reply = await agent.ask("exec", "\n".join(lines).encode(), argv=["/bin/bash", "-s"], timeout_s=60)
+        try:
+            reply = await agent.ask(
+                "exec", "\n".join(lines).encode(), argv=["/bin/bash", "-s"], timeout_s=_PREAMBLE_SECONDS
+            )
+        except AgentError as error:
+            if error.kind != "timeout":
+                raise
+            return "", f"{_PREAMBLE} did not come to an end on {self.name} within {_PREAMBLE_SECONDS:.0f} s"
         said = reply.header["out"].strip().rpartition("\n")[2].split(None, 2)
         if reply.header["status"] != 0 or len(said) != 3:
             tail = (reply.payload.decode("utf-8", "replace").strip() or reply.header["out"].strip())[-500:]
-            return "", f"the job's Python could not be begun on {self.name}: {tail or 'it said nothing'}"
+            tail = tail or f"nothing was said; exit status {reply.header['status']}"
+            return "", f"{_PREAMBLE} did not lead to a Python on {self.name}: {tail}"
         if said[:2] != _HERE.split("."):
             return "", (
                 f"{before.python} on {self.name} is Python {said[0]}.{said[1]}, this is {_HERE}; bytecode does not travel "

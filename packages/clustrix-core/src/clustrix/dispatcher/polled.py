@@ -204,7 +204,7 @@ class Polled:
                     later.append(spec)
                 continue
             if receipt.refused:
-                cause = f"it was refused by {self._name}: {receipt.refused}"
+                cause = f"it was not taken by {self._name}: {receipt.refused}"
                 self._settle(job, failed(spec.record, "JobNotStarted", cause, ""))
                 continue
             job.there, job.gone_since, job.phase = True, None, Phase.QUEUED

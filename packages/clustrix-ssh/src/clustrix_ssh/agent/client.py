@@ -146,12 +146,15 @@ class Agent:
         if self._lost is not None:
             return
         now = time.monotonic()
-        if now - self._alive_at < _LOOK_SECONDS:
-            self._asked_at = None
-        elif self._asked_at is None:
-            self._asked_at = now
-            self.send("nothing").add_done_callback(lambda future: future.cancelled() or future.exception())
-        elif now - max(self._asked_at, self._alive_at) > _SILENCE_SECONDS:
+        if self._asked_at is not None and self._alive_at > self._asked_at:
+            self._asked_at = None  # it was given
+        if self._asked_at is None:
+            if now - self._alive_at >= _LOOK_SECONDS:
+                self._asked_at = now
+                self.send("nothing").add_done_callback(
+                    lambda future: future.cancelled() or future.exception()
+                )
+        elif now - self._asked_at > _SILENCE_SECONDS:
             self._end(HostUnreachable(f"{self.host} has not answered for {now - self._alive_at:.0f} s"))
             return
         self._loop.call_later(_LOOK_SECONDS, self._look)

@@ -72,6 +72,8 @@ def run(folder: str, element: int | None = None) -> int:
     told = read(folder)
     if told is None or os.path.exists(os.path.join(folder, layout.RESULT)):
         return 0  # it came to its end without this process
+    if element is None and told["kind"] == "map":
+        element = 0  # it has only that one
     around = surroundings.look(began, told["walltime_s"], told["notice_s"])
     own = os.path.join(folder, layout.ELEMENTS, str(element)) if element is not None else folder
     if element is not None:

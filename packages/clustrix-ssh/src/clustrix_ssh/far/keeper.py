@@ -179,7 +179,7 @@ class Keeper:
                 for _, others in self._running.values():  # a lock is held for as long as anybody has it open
                     for fd in others:
                         os.close(fd)
-                code = job.run(folder, 0 if told["kind"] == "map" else None)
+                code = job.run(folder)
             except BaseException:  # the process's edge: the keeper's log has it
                 sys.excepthook(*sys.exc_info())
             finally:

@@ -22,6 +22,7 @@ class Programs:
         self.lock = threading.Lock()
         self.login = None
         self.use_login = False
+        self.running = set()
 
     def environment(self, request):
         base = self.login_environment() if self.use_login or request.get("login") else os.environ
@@ -68,6 +69,14 @@ class Programs:
                     continue
         return dict(os.environ)
 
+    def end(self):
+        """Nobody waits for those that still run."""
+        for pid in list(self.running):
+            try:
+                os.killpg(pid, signal.SIGKILL)
+            except OSError:
+                pass  # it has ended
+
     def run(self, request, payload):
         """Run it to its end, or to its time limit."""
         try:
@@ -96,6 +105,7 @@ class Programs:
             cwd=request.get("cwd") or None,
             start_new_session=True,
         )
+        self.running.add(child.pid)
         try:
             out, err = child.communicate(bytes(payload), timeout=request.get("timeout_s", 60))
         except subprocess.TimeoutExpired:
@@ -103,6 +113,8 @@ class Programs:
             child.communicate()
             text = "%s did not answer within %g s" % (argv[0], request.get("timeout_s", 60))
             raise Problem(text, "timeout") from None
+        finally:
+            self.running.discard(child.pid)
         return {"status": child.returncode, "out": out[:OUTPUT_BYTES].decode("utf-8", "replace")}, err
 
 

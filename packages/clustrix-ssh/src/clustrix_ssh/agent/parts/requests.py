@@ -51,6 +51,7 @@ class Agent:
         try:
             self.wire.send(header, payload)
         except OSError:
+            PROGRAMS.end()
             os._exit(0)  # nobody listens any more
 
     def serve(self):
@@ -366,4 +367,5 @@ def main():
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     agent = Agent()
     agent.serve()
-    os._exit(0)  # threads may wait for programs, which go on
+    PROGRAMS.end()
+    os._exit(0)  # a submission goes on
