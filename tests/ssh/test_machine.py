@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clustrix import cluster, configure
-from clustrix.errors import JobNotStarted
+from clustrix.errors import JobCancelled, JobNotStarted
 from tests.ssh.support import until
 from tests.ssh.work import double, wait
 from tests.testbed.sshd import Sshd
@@ -68,6 +68,68 @@ def test_host_that_is_down_costs_a_submission_nothing(sshd: Sshd) -> None:
     finally:
         sshd.start()
     assert job.result(100) == 8
+
+
+def test_cancelling_what_runs_on_a_host_that_is_down_is_not_claimed_to_be_done(
+    sshd: Sshd, open_path: Path
+) -> None:
+    """The wish is shown, with what it waits for, and holds when the host is there again."""
+    begun = open_path / "begun"
+    job = wait.submit(300, str(begun))
+    until(begun.exists)
+    sshd.stop()
+    try:
+        command = [sys.executable, "-m", "clustrix", "cancel", job.id]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert "is cancelled" not in said
+        assert "it is being cancelled" in said
+        until(lambda: "it is being cancelled; " in job.status().reason)
+        with pytest.raises(TimeoutError, match=r"is not done after 0\.1 s"):
+            job.result(0.1)
+    finally:
+        sshd.start()
+    with pytest.raises(JobCancelled):
+        job.result(100)
+
+
+def test_timeout_says_what_a_job_waits_for(sshd: Sshd) -> None:
+    """That it goes on would not be true."""
+    assert double(1) == 2
+    sshd.stop()
+    try:
+        job = double.submit(4)
+        until(lambda: job.status().reason)
+        with pytest.raises(TimeoutError, match=r"is not done after 0\.1 s; it is STAGING: .*127\.0\.0\.1"):
+            job.result(0.1)
+    finally:
+        sshd.start()
+    assert job.result(100) == 8
+
+
+def test_set_up_that_hangs_holds_up_nobody_else() -> None:
+    """The others run; it is told, when its time is over, what has not ended: that the connection was idle meanwhile is no trouble."""
+    assert double(1) == 2
+    bad = double.options(pre_execution_commands=["exec sleep 977"]).submit(1)
+    until(lambda: "is being tried there" in bad.status().reason)
+    assert double.submit(2).result(20) == 4
+    with pytest.raises(
+        JobNotStarted, match=r"pre_execution_commands.* did not come to an end on .* within 60 s"
+    ):
+        bad.result(100)
+    found = subprocess.run(["pgrep", "-f", "^sleep 977$"], capture_output=True, text=True, check=False)
+    assert found.stdout == ""
+
+
+def test_map_has_a_preamble_too() -> None:
+    """Each of its items."""
+
+    @cluster(pre_execution_commands=["export FROM_PREAMBLE=set"])
+    def item(number: int) -> tuple[int, str]:
+        import os
+
+        return number, os.environ["FROM_PREAMBLE"]
+
+    assert list(item.map(range(5)).results(60)) == [(number, "set") for number in range(5)]
 
 
 def test_connection_that_is_cut_is_no_failure(sshd: Sshd, open_path: Path) -> None:

@@ -66,7 +66,8 @@ def _say_why_it_waits(job: AsyncJobResult[R]) -> None:
         status.state is JobState.STAGING and status.reason
     ):
         reason = status.reason or "it has not been taken up yet"
-        _write(sys.stderr, f"clustrix: job {job.id} ({job.name}) has not begun: {reason}\n")
+        what = "has not begun" if status.started is None else "waits to be begun again"
+        _write(sys.stderr, f"clustrix: job {job.id} ({job.name}) {what}: {reason}\n")
 
 
 def _show(tail: Tail) -> bool:

@@ -187,13 +187,18 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
             else:
                 self._await_end(timeout)
         except FutureTimeoutError:
-            raise NotDone(
-                f"job {self.id} ({self.name}) is not done after {timeout:g} s; it goes on"
-            ) from None
+            raise NotDone(self.not_done(timeout)) from None
         except KeyboardInterrupt:
             self._say_how_to_go_on()
             raise
         return self._read()
+
+    def not_done(self, timeout: float | None) -> str:
+        """A sentence for who has waited so many seconds in vain: that it goes on, or what it waits for."""
+        status = self.status()
+        waits = status.reason and status.state is not JobState.RUNNING
+        how = f"it is {status.state}: {status.reason}" if waits else "it goes on"
+        return f"job {self.id} ({self.name}) is not done after {timeout:g} s; {how}"
 
     def _await_end(self, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + min(timeout, threading.TIMEOUT_MAX)

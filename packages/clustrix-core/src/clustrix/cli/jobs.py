@@ -17,6 +17,8 @@ from clustrix.cli.failures import harmless, traced
 FAILED = 1
 TIMED_OUT = 124
 """As ``timeout`` has it."""
+_CANCEL_SECONDS = 3.0
+"""For what is cancelled to be seen to have ended."""
 
 
 @click.command()
@@ -123,7 +125,7 @@ def result(context: click.Context, job: str, timeout: float | None, form: str, o
     handle = job_of(job)
     write = _writer(form)
     if not wait([handle], timeout).done:
-        click.echo(f"job {handle.id} is not done after {timeout:g} s; it goes on", err=True)
+        click.echo(handle.not_done(timeout), err=True)
         context.exit(TIMED_OUT)
     try:
         value = handle.result(0)
@@ -189,9 +191,17 @@ def cancel(jobs: tuple[str, ...], tag: str | None, everything: bool) -> None:
         handles += [attach(row.id) for row in listing.jobs(state=live, tag=tag, limit=None)]
     elif not jobs:
         raise click.UsageError("say which: JOB, --tag, or --all")
+    lives = [handle for handle in handles if handle.cancel()]
+    wait(lives, _CANCEL_SECONDS)
     for handle in handles:
-        word = "is cancelled" if handle.cancel() else f"had ended before: {handle.state}"
-        print(f"{handle.id} {handle.name} {word}")
+        status = handle.status()
+        if handle not in lives:
+            word = f"had ended before: {status.state}"
+        elif handle.done():
+            word = "is cancelled"
+        else:
+            word = f"{status.state}: {status.reason or 'it is being cancelled'}"
+        print(harmless(f"{handle.id} {handle.name} {word}"))
 
 
 @click.command()

@@ -124,7 +124,9 @@ class Polled:
             waits = self._submitting.drop(spec.id) or self._adopting.drop(spec.id)
             if waits and not job.tried:
                 self._settle(job, cancelled(spec.record, spec.folder))
-            elif waits or job.there:
+                continue
+            self._show(job, *job.shown)
+            if waits or job.there:
                 self._end(job)
             # else its submission is under way: what comes of it is ended
 
@@ -363,6 +365,8 @@ class Polled:
 
     def _show(self, job: _Job, state: JobState, reason: str = "", handle: str | None = None) -> None:
         """Have the journal say so, if it does not yet."""
+        if job.ending:
+            reason = f"it is being cancelled; {reason}" if reason else "it is being cancelled"
         before, job.shown = job.shown, (state, reason)
         if before != job.shown or handle:
             news = state is not before[0]
