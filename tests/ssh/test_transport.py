@@ -143,15 +143,24 @@ def test_key_file_that_is_not_there(sshd: Sshd, tmp_path: Path) -> None:
         says(target(sshd, key_file=str(tmp_path / "nonesuch")))
 
 
+def test_key_file_that_holds_no_private_key(sshd: Sshd, tmp_path: Path) -> None:
+    """It says what it is instead."""
+    with pytest.raises(LoginRefused, match="is a public key: key_file wants the private one"):
+        says(target(sshd, key_file=str(sshd.key) + ".pub", ssh_client="paramiko"))
+    (tmp_path / "notes").write_text("milk, bread")
+    with pytest.raises(LoginRefused, match="notes is no private key"):
+        says(target(sshd, key_file=str(tmp_path / "notes"), ssh_client="paramiko"))
+
+
 @pytest.mark.parametrize("client", ["paramiko", "openssh"])
 def test_unknown_host_is_refused(sshd: Sshd, home: Path, client: str) -> None:
     """With its fingerprint, and the command that trusts it; nothing is added by itself."""
     (home / ".ssh" / "known_hosts").write_text("")
     with pytest.raises(HostKeyUnknown) as told:
         says(target(sshd, ssh_client=client))
-    if client == "paramiko":
+    assert f"clustrix hosts trust {sshd.host} --port {sshd.port}" in str(told.value)
+    if client == "paramiko":  # the system's ssh does not tell
         assert "SHA256:" in str(told.value)
-        assert f"clustrix hosts trust {sshd.host} --port {sshd.port}" in str(told.value)
     assert (home / ".ssh" / "known_hosts").read_text() == ""
 
 
@@ -160,7 +169,7 @@ def test_changed_host_is_refused_loudly(sshd: Sshd, home: Path, tmp_path: Path, 
     """Somebody may be listening."""
     other = make_key(tmp_path / "other").with_suffix(".pub").read_text()
     (home / ".ssh" / "known_hosts").write_text(f"[{sshd.host}]:{sshd.port} {other}")
-    with pytest.raises(HostKeyChanged, match=r"HAS CHANGED|verification failed"):
+    with pytest.raises(HostKeyChanged, match="HAS CHANGED"):
         says(target(sshd, ssh_client=client))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+_CONNECTION = ("cluster_host", "cluster_port", "username", "key_file", "ssh_client")
+
 
 @click.command()
 @click.argument("host", required=False)
@@ -25,28 +27,32 @@ def login(host: str | None, port: int | None) -> None:
     place = state_place()
     name = dispatcher_name(place)
     with closing(Journal(place)) as journal:
-        wanted = _places_of_jobs(journal.live(name), host) or [_place_of_settings(host, port)]
-    troubles = []
+        wanted = _places_of_jobs(journal.live(name), host, port) or [_place_of_settings(host, port)]
+    troubles: dict[str, None] = {}
     for backend, text in wanted:
         target = json.loads(text)["cluster_host"]
         trouble = log_in(Instance(place, name), backend, text)
         if trouble:
-            troubles.append(trouble)
+            troubles[" ".join(trouble.split())] = None
         else:
             click.echo(
                 f"{target}: connected; the dispatcher keeps the connection, for {backend} and all else there"
             )
+    for trouble in troubles:
+        click.echo(f"Error: {trouble}", err=True)
     if troubles:
-        raise click.ClickException("; ".join(dict.fromkeys(troubles)))
+        raise SystemExit(1)
 
 
-def _places_of_jobs(records: Any, host: str | None) -> list[tuple[str, str]]:
-    """Where jobs are, or wait to get, on that host."""
-    found: dict[tuple[str, str], None] = {}
+def _places_of_jobs(records: Any, host: str | None, port: int | None) -> list[tuple[str, str]]:
+    """Where jobs are, or wait to get, on that host: one place of each connection, which others share."""
+    found: dict[tuple[Any, ...], tuple[str, str]] = {}
     for record in records:
-        if record.place and host is not None and json.loads(record.place).get("cluster_host") == host:
-            found[record.backend, record.place] = None
-    return list(found)
+        place = json.loads(record.place) if record.place and host is not None else {}
+        if place.get("cluster_host") == host and port in (None, place.get("cluster_port")):
+            connection = tuple(place.get(name) for name in _CONNECTION)
+            found.setdefault(connection, (record.backend, record.place))
+    return list(found.values())
 
 
 def _place_of_settings(host: str | None, port: int | None) -> tuple[str, str]:

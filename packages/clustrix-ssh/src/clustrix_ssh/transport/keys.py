@@ -112,7 +112,7 @@ class Login:
                 return None
             except (paramiko.SSHException, ValueError) as error:
                 if passphrase is None:
-                    self._said.append(f"{path}: {error}")
+                    self._said.append(_why_unread(path, error))
                     return None
                 text = f"That was wrong. Enter passphrase for key '{path}': "
             passphrase = self._ask(Question(self._config.alias, "passphrase", text))
@@ -152,7 +152,8 @@ class Login:
         return self._ask(Question(self._config.alias, kind, "\n".join(text for text in texts if text), echo))
 
     def _why(self, allowed: set[str], tried: int) -> str:
-        keys = f"none of the {tried} keys was taken" if tried else "there is no key to offer"
+        many = "the key was not taken" if tried == 1 else f"none of the {tried} keys was taken"
+        keys = many if tried else "there is no key to offer"
         said = "; ".join([keys, *self._said])
         ways = ", ".join(sorted(allowed)) or "nothing"
         return (
@@ -163,6 +164,16 @@ class Login:
 
 _unlocked: dict[tuple[str, float], paramiko.PKey] = {}
 """Keys that were read, by path and time of change: as an agent, this process asks for a passphrase once."""
+
+
+def _why_unread(path: str, error: Exception) -> str:
+    with open(path, "rb") as file:
+        begins = file.read(100)
+    if begins.startswith((b"ssh-", b"ecdsa-", b"sk-")):
+        return f"{path} is a public key: key_file wants the private one, {path.removesuffix('.pub')}"
+    if b"-----BEGIN" not in begins:
+        return f"{path} is no private key"
+    return f"{path}: {error}"
 
 
 def _stamp(path: str) -> float:

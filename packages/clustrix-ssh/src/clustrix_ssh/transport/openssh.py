@@ -6,6 +6,7 @@ Nothing is asked: where a person would have to answer, ``ssh`` fails, and says s
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from clustrix.errors import HostUnreachable
@@ -13,11 +14,9 @@ from clustrix_ssh.errors import HostKeyChanged, HostKeyUnknown, LoginRefused
 from clustrix_ssh.transport.here import Pipes, PipeStream
 from clustrix_ssh.transport.interface import Target
 
-_PATTERNS = (
-    ("REMOTE HOST IDENTIFICATION HAS CHANGED", HostKeyChanged),
-    ("Host key verification failed", HostKeyUnknown),
-    ("Permission denied", LoginRefused),
-)
+_CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
+_UNKNOWN = "Host key verification failed"
+_REFUSED = "Permission denied"
 
 
 class OpenSsh(Pipes["SshStream"]):
@@ -50,11 +49,15 @@ class OpenSsh(Pipes["SshStream"]):
             argv += ["-l", target.username]
         if target.key_file:
             argv += ["-i", os.path.expanduser(target.key_file), "-o", "IdentitiesOnly=yes"]
-        return self.keep(SshStream([*argv, "--", target.host, command], target.host))
+        return self.keep(SshStream([*argv, "--", target.host, command], target))
 
 
 class SshStream(PipeStream):
     """A command over ``ssh``: an end with status 255 is the connection's, not the command's."""
+
+    def __init__(self, argv: list[str], target: Target) -> None:
+        super().__init__(argv, target.host)
+        self._target = target
 
     def receive(self, size: int) -> bytes:
         data = super().receive(size)
@@ -65,8 +68,22 @@ class SshStream(PipeStream):
     def _why(self) -> HostUnreachable:
         said = self.errors().strip()
         lines = [line for line in said.splitlines() if line.strip()]
-        last = lines[-1] if lines else "it said nothing"
-        for text, cls in _PATTERNS:
-            if text in said:
-                return cls(f"{self._host}: {last}. To see more: ssh {self._host}")
-        return HostUnreachable(f"{self._host}: ssh says: {last}")
+        last = lines[-1].strip().rstrip(".") if lines else "it said nothing"
+        port, user = self._target.port, self._target.username
+        host = shlex.quote(self._host)
+        named = host + (f" --port {port}" if port else "")
+        by_hand = (
+            "ssh"
+            + (f" -p {port}" if port else "")
+            + (f" -l {shlex.quote(user)}" if user else "")
+            + f" {host}"
+        )
+        if _CHANGED in said:
+            advice = f"If its administrators confirm the new one: clustrix hosts forget {named}, then clustrix hosts trust {named}"
+            return HostKeyChanged(f"THE KEY OF {self._host} HAS CHANGED, says ssh. {advice}")
+        if _UNKNOWN in said:
+            advice = f"To see its fingerprint, and trust it if it is right: clustrix hosts trust {named}"
+            return HostKeyUnknown(f"{self._host} is not known to ssh. {advice}")
+        if _REFUSED in said:
+            return LoginRefused(f"{self._host}: {last}. To see more: {by_hand}")
+        return HostUnreachable(f"{self._host}: ssh says: {last}. To see more: {by_hand}")
