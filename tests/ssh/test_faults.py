@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from clustrix import configure
+from clustrix.errors import JobCancelled
 from tests.core.support import dispatchers_of
 from tests.ssh.support import kill_agents, until
 from tests.ssh.work import double, note, now, runs_from, size_of, wait, zeros
@@ -208,6 +210,38 @@ def test_server_is_started_anew(sshd: Sshd, open_path: Path) -> None:
     assert running.result(100) == "slept"
     assert later.result(100) == 10
     assert begun.read_text() == "run\n"
+
+
+@pytest.mark.usefixtures("on_machine")
+def test_job_that_never_got_anywhere_can_be_cancelled(fresh_state: Path) -> None:
+    """Nobody has to be asked, by this dispatcher or the next."""
+    configure(cluster_host="nonesuch.invalid")
+    jobs = [double.submit(number) for number in range(3)]
+    until(lambda: all("nonesuch" in job.status().reason for job in jobs))
+    assert jobs[0].cancel()
+    with pytest.raises(JobCancelled):
+        jobs[0].result(20)
+    for pid in dispatchers_of(fresh_state):
+        os.kill(pid, signal.SIGKILL)
+    assert jobs[1].cancel()
+    with pytest.raises(JobCancelled):
+        jobs[1].result(20)
+    command = [sys.executable, "-m", "clustrix", "cancel", jobs[2].id]
+    assert "is cancelled" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_doctor_sends_a_job_where_the_settings_say(sshd: Sshd, far_folder: str) -> None:
+    """And not only here."""
+    settings = {"cluster_type": "ssh", "remote_work_dir": far_folder, **sshd.settings}
+    variables = {f"CLUSTRIX_{name.upper()}": str(value) for name, value in settings.items()}
+    done = subprocess.run(
+        [sys.executable, "-m", "clustrix", "doctor", "--job"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **variables},
+    )
+    assert "job on ssh: came back after" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.fixture

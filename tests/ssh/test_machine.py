@@ -161,6 +161,22 @@ def test_output_is_seen_while_the_job_runs(open_path: Path) -> None:
     job.result(60)
 
 
+def test_output_is_followed_to_its_end() -> None:
+    """The last lines come with the result."""
+
+    @cluster
+    def count() -> None:
+        import time
+
+        for number in range(15):
+            print(number, flush=True)
+            time.sleep(0.2)
+
+    job = count.submit()
+    assert list(job.logs(follow=True)) == [str(number) for number in range(15)]
+    assert job.logs().split() == [str(number) for number in range(15)]
+
+
 def test_preamble_runs_before_the_job() -> None:
     """Modules, commands, and variables that they set."""
 

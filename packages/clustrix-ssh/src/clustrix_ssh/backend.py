@@ -25,7 +25,7 @@ _FULL = {
 }
 
 
-_PATIENCE_SECONDS = 1.0
+_PATIENCE_SECONDS = 3.0
 """So long all wait for the commands of one job's user; after that only that job does."""
 
 
@@ -68,6 +68,11 @@ class FarBackend(Backend):
     async def submit(self, jobs: Sequence[JobSpec]) -> Sequence[Receipt]:
         if not jobs:
             return []
+        try:
+            await self.far.agent()
+        except HostUnreachable as error:
+            error.nothing_sent = True
+            raise
         try:
             return await self._submit(jobs)
         except AgentError as error:
@@ -194,6 +199,9 @@ class FarBackend(Backend):
 
     async def login(self) -> None:
         await self.far.agent()
+
+    def was_reached(self) -> bool:
+        return self.far.was_reached()
 
     def held(self) -> bool:
         return self.far.held()

@@ -29,6 +29,7 @@ _WORKERS = 16
 """Of a map that does not say how many items may run at once."""
 _WORKERS_AN_ELEMENT = 4
 _CORES_AN_ELEMENT = 8
+_FULL_SECONDS = 2.0
 _BYTES_AN_ELEMENT = 16 << 30
 _LONGEST_ELEMENT_SECONDS = 2 * 3600.0
 
@@ -53,6 +54,8 @@ class Batch(FarBackend):
         self._most: int | None = None
         self._window = _MOST_IN_AN_ARRAY
         """How many jobs are submitted at a time: fewer while the site is full."""
+        self._full, self._full_until = "", 0.0
+        """What was said when it was, and until when it is not asked again."""
         self._maps = Maps(self.far, self._more_elements)
 
     # -- submission
@@ -106,6 +109,8 @@ class Batch(FarBackend):
         """As many at a time as the site takes; where it takes no more for now, the rest is told to come later."""
         receipts: dict[str, Receipt] = {}
         rest = list(group)
+        if time.monotonic() < self._full_until:
+            return {job.spec.id: Receipt(later=self._full) for job in rest}
         while rest:
             some = rest[: min(most, self._window)]
             try:
@@ -114,8 +119,9 @@ class Batch(FarBackend):
                 self._window = len(some) // 2
                 if self._window == 0:
                     self._window = 1
-                    why = f"{self.scheduler.title} takes no more jobs of yours at the moment ({error})"
-                    return receipts | {job.spec.id: Receipt(later=why) for job in rest}
+                    self._full = f"{self.scheduler.title} takes no more jobs of yours at the moment ({error})"
+                    self._full_until = time.monotonic() + _FULL_SECONDS
+                    return receipts | {job.spec.id: Receipt(later=self._full) for job in rest}
                 continue
             self._window = min(2 * self._window, _MOST_IN_AN_ARRAY)
             rest = rest[len(some) :]

@@ -59,6 +59,8 @@ class FarHost:
         self._folder = folder
         self.target = target_of(settings)
         self.name = self.target.host or "this machine"
+        known = hashlib.sha256(f"{self.target.host}|{self.target.port}|{self.target.username}".encode())
+        self._reached = folder / f"reached-{known.hexdigest()[:16]}"
         self.paths: FarPaths
         self.facts: Mapping[str, Any] = {}
         self.records: dict[str, float] = {}
@@ -153,12 +155,18 @@ class FarHost:
         folder = str(self._settings.get("remote_work_dir") or "~/.clustrix")
         python = str(self._settings.get("agent_python") or "")
         agent = await asyncio.to_thread(Agent.open, self.name, connection, folder, loop, self._event, python)
+        with suppress(OSError):  # nobody's, where it is only looked at
+            self._reached.touch()
         self.facts = agent.facts
         self.paths = farpaths.below(agent.facts["home"], folder)
         self.records.clear()
         self.small.clear()
         await agent.ask("watch", folder=self.paths.records, jobs=self.paths.jobs)
         return agent
+
+    def was_reached(self) -> bool:
+        """Whether there ever was a connection."""
+        return self._reached.exists()
 
     def held(self) -> bool:
         """Whether the connection is one that a person has opened, and that was used not long ago."""
@@ -231,10 +239,10 @@ class FarHost:
         looking = self._looking.get(before)
         if looking is None:
             looking = self._looking[before] = asyncio.ensure_future(self._look_for_python(before))
-            looking.add_done_callback(lambda done: self._looking.pop(before, None))
         done, _ = await asyncio.wait([looking], timeout=patience_s)
         if not done:
             raise TimeoutError
+        self._looking.pop(before, None)
         return looking.result()
 
     async def _look_for_python(self, before: Preamble) -> tuple[str, str]:

@@ -66,9 +66,15 @@ def _fetched_small(host: FarHost, job: JobSpec) -> bool:
     if job.kind == "map" or job.id not in host.small:
         return False
     files = host.small.pop(job.id)
-    for name in (layout.OUTPUT, layout.ERRORS, layout.RESULT):
-        if files.get(name):  # the result is never empty
+    have = _sizes(job.folder)
+    for name in (layout.OUTPUT, layout.ERRORS):
+        known = have.get(name, 0)
+        if known <= len(files.get(name, b"")):  # who reads along has the file open: it has to be the same
+            _add(job.folder, name, known, files.get(name, b"")[known:])
+        else:
             _replace(job.folder, name, files[name])
+    if files.get(layout.RESULT):  # it is never empty
+        _replace(job.folder, layout.RESULT, files[layout.RESULT])
     return layout.RESULT in files
 
 

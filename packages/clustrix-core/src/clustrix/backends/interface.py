@@ -119,6 +119,10 @@ class Backend:
     async def login(self) -> None:
         """Somebody is there who answers: reach the place now, and ask (``Host.ask``) what has to be asked.  Raises HostUnreachable."""
 
+    def was_reached(self) -> bool:
+        """Whether anything can ever have come to this place.  If not, what is on its way there can be cancelled without asking it."""
+        return True
+
     def held(self) -> bool:
         """Whether the dispatcher should stay for this place though nothing is to be done: a person has opened its connection, perhaps."""
         return False

@@ -78,15 +78,18 @@ class Lane(Generic[T]):
         self._faults: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
         self._hurried = asyncio.Event()
-        self._postponed = False
+        self._later: dict[str, JobSpec] = {}
+        """Those for which a call was in vain, and will be made again; others do not wait for that."""
+        self._later_pauses = Pauses()
+        self._timer: asyncio.TimerHandle | None = None
 
     def __bool__(self) -> bool:
         """Whether anything is on its way."""
-        return bool(self._jobs or self._calling)
+        return bool(self._jobs or self._later or self._calling)
 
     def __contains__(self, job: str) -> bool:
         """Whether a job is on its way."""
-        return job in self._jobs or any(spec.id == job for spec in self._calling)
+        return job in self._jobs or job in self._later or any(spec.id == job for spec in self._calling)
 
     def add(self, jobs: Sequence[JobSpec]) -> None:
         """Have the call made for these, too."""
@@ -95,26 +98,41 @@ class Lane(Generic[T]):
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     def postpone(self, jobs: Sequence[JobSpec]) -> None:
-        """Have the call made for these, after a pause: one was in vain for them."""
-        self._postponed = self._postponed or bool(jobs)
-        self.add(jobs)
+        """Have the call made for these, after a pause: one was in vain for them.  None: it was in vain for nobody."""
+        if not jobs:
+            if not self._later:
+                self._later_pauses.reset()
+            return
+        self._later.update((job.id, job) for job in jobs)
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._later_pauses.next(), self._resume)
+
+    def _resume(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        later, self._later = self._later, {}
+        self.add(list(later.values()))
 
     def drop(self, job: str) -> bool:
         """Take back a job whose call has not begun; False if it has, or is not wanted."""
-        return self._jobs.pop(job, None) is not None
+        return (self._jobs.pop(job, None) or self._later.pop(job, None)) is not None
 
     def hurry(self) -> None:
         """What has failed may succeed now."""
         self._hurried.set()
+        if self._later:
+            self._resume()
 
     def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
 
     async def _run(self) -> None:
         pauses = Pauses()
-        if self._postponed:
-            await self._pause(pauses)
         while self._jobs:
             self._calling = list(self._jobs.values())[: 1 if self._careful else None]
             for job in self._calling:
@@ -130,15 +148,8 @@ class Lane(Generic[T]):
             else:
                 self._calling = ()
                 self._careful = self._careful and bool(self._jobs)
-                if self._postponed:
-                    await self._pause(pauses)
-                else:
-                    pauses.reset()
+                pauses.reset()
         self._task = None
-
-    async def _pause(self, pauses: Pauses) -> None:
-        self._postponed = False
-        await rest(self._hurried, pauses.next())
 
     def _take_back(self, error: Exception) -> None:
         again, self._calling = self._calling, ()

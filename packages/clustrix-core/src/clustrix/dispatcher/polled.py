@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from clustrix.backends import Backend, JobSpec, Phase, Receipt, Status
+from clustrix.backends import Backend, HostUnreachable, JobSpec, Phase, Receipt, Status
 from clustrix.backends.committed import cancelled, committed, failed
 from clustrix.dispatcher.lanes import Lane, Pauses, rest, trouble
 from clustrix.dispatcher.place import Report
@@ -26,6 +26,7 @@ log = logging.getLogger("clustrix.dispatcher")
 _MOST_STARTS = 3
 """A job that is gone before it was begun is submitted again, but not for ever."""
 _MOST_EMPTY_FETCHES = 3
+_ENDING = "it is being cancelled"
 _CLEAN_SECONDS = 0.2
 """A job's next attempt waits until nothing is left of the one before."""
 _STATES = {Phase.QUEUED: JobState.QUEUED, Phase.RUNNING: JobState.RUNNING}
@@ -121,16 +122,16 @@ class Polled:
             if job is None or job.ending or job.settled:
                 continue
             job.ending = True
-            waits = self._submitting.drop(spec.id) or self._adopting.drop(spec.id)
-            if waits and not job.tried:
-                self._settle(job, cancelled(spec.record, spec.folder))
-                continue
-            self._show(job, *job.shown)
-            if waits or job.there:
+            if self._submitting.drop(spec.id) or self._adopting.drop(spec.id) or job.there:
                 self._end(job)
-            # else its submission is under way: what comes of it is ended
+            else:  # its submission is under way: what comes of it is ended
+                self._show(job, *job.shown)
 
     def _end(self, job: _Job) -> None:
+        if not job.there and (not job.tried or not self._backend.was_reached()):
+            self._settle(job, cancelled(job.spec.record, job.spec.folder))
+            return
+        self._show(job, *job.shown)
         job.there = True  # perhaps: polls will tell
         self._cancelling.add([job.spec])
 
@@ -186,9 +187,15 @@ class Polled:
     # -- submission and cancellation
 
     async def _submit(self, specs: Sequence[JobSpec]) -> Sequence[Receipt]:
-        for spec in specs:
-            self._jobs[spec.id].tried = True
-        return await self._backend.submit(specs)
+        new = [job for spec in specs if not (job := self._jobs[spec.id]).tried]
+        for job in new:
+            job.tried = True
+        try:
+            return await self._backend.submit(specs)
+        except HostUnreachable as error:
+            for job in new:
+                job.tried = not error.nothing_sent
+            raise
 
     def _submitted(self, specs: Sequence[JobSpec], receipts: Sequence[Receipt]) -> None:
         if len(receipts) != len(specs):
@@ -365,8 +372,8 @@ class Polled:
 
     def _show(self, job: _Job, state: JobState, reason: str = "", handle: str | None = None) -> None:
         """Have the journal say so, if it does not yet."""
-        if job.ending:
-            reason = f"it is being cancelled; {reason}" if reason else "it is being cancelled"
+        if job.ending and not reason.startswith(_ENDING):
+            reason = f"{_ENDING}; {reason}" if reason else _ENDING
         before, job.shown = job.shown, (state, reason)
         if before != job.shown or handle:
             news = state is not before[0]

@@ -95,6 +95,9 @@ class BackendError(ClustrixError):
 class HostUnreachable(BackendError):
     """The place cannot be asked at the moment: nothing is known, and no job's state may change for that."""
 
+    nothing_sent = False
+    """Set by who knows that a submission has not come to anything at all: such a job can be cancelled here."""
+
 
 class SubmissionRefused(BackendError):
     """The place does not take this job, and never will: the text says why."""

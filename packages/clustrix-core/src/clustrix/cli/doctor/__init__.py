@@ -23,7 +23,12 @@ _INDENT = 10
     is_flag=True,
     help="A list of objects: what, state (ok, warning or failed), found, advice.",
 )
-@click.option("--job", "with_job", is_flag=True, help="Run one job too, and tell how long it took.")
+@click.option(
+    "--job",
+    "with_job",
+    is_flag=True,
+    help="Run a job too, here and where your settings say, and tell how long it took.",
+)
 @click.pass_context
 def doctor(context: click.Context, as_json: bool, with_job: bool) -> None:
     """Look at all that jobs need, and say what to do about what is wrong.
