@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from clustrix.errors import JobCancelled, JobNotStarted
 from tests.ssh.support import until
 from tests.ssh.work import double, wait
 from tests.testbed.sshd import Sshd
+from tests.testbed.user import run_as
 
 pytestmark = [
     pytest.mark.slow,
@@ -159,6 +161,65 @@ def test_output_is_seen_while_the_job_runs(open_path: Path) -> None:
     assert not job.done()
     gate.touch()
     job.result(60)
+
+
+def test_script_goes_along_from_the_shell(sshd: Sshd, far_folder: str, tmp_path: Path) -> None:
+    """Run by the job's Python there, alone or in a grid; a program has to be there only."""
+    script = tmp_path / "train.py"
+    script.write_text("import getpass, sys\nprint(getpass.getuser(), *sys.argv[1:])\n")
+    settings = {"cluster_type": "ssh", "remote_work_dir": far_folder, **sshd.settings}
+    variables = {f"CLUSTRIX_{name.upper()}": str(value) for name, value in settings.items()}
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "clustrix", "run", *words],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, **variables},
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    name = sshd.user.pw_name
+    assert run("train.py", "--fast") == f"{name} --fast\n"
+    assert run("--", "id", "-un") == f"{name}\n"
+    found = run("--grid", "alpha=1,2", "train.py")
+    assert sorted(found.splitlines()) == [f"{name} --alpha 1", f"{name} --alpha 2"]
+
+
+def test_module_that_is_not_there_is_no_fault_of_the_function(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not called: what was sent needs something that has to be installed there."""
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    (site / "only_here.py").write_text("class Thing:\n    pass\n")
+    monkeypatch.syspath_prepend(str(site))
+    thing = importlib.import_module("only_here").Thing()
+
+    @cluster
+    def take(thing: object) -> None:
+        raise AssertionError("it was called")
+
+    with pytest.raises(JobNotStarted, match=r"No module named 'only_here' in the Python that runs it"):
+        take(thing)
+
+
+def test_files_that_a_job_leaves_have_the_users_umask(sshd: Sshd) -> None:
+    """Not that of clustrix, whose own files are nobody else's."""
+
+    @cluster
+    def umask() -> int:
+        import os
+
+        mask = os.umask(0o077)
+        os.umask(mask)
+        return mask
+
+    there = run_as(sshd.user, "sh", "-c", "umask").stdout
+    assert umask() == int(there, 8)
+    assert umask.options(pre_execution_commands=["umask 027"])() == 0o027
 
 
 def test_output_is_followed_to_its_end() -> None:

@@ -122,6 +122,7 @@ class FarBackend(Backend):
                         seal,
                         self.requeue(),
                         self.notice_s(job),
+                        self.far.facts["umask"],
                     )
                 )
             except (Unsealable, FileNotFoundError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import posixpath
 import shlex
 import time
@@ -327,6 +328,11 @@ class Batch(FarBackend):
         self._cancelled.update(job.id for job in jobs)
         self._queue.hurry()
 
+    async def clean(self, jobs: Sequence[JobSpec]) -> None:
+        await super().clean(jobs)
+        if jobs:
+            await self._ask(await self.far.agent(), "close", batches=self.far.paths.batch(""), listed=JOBS)
+
     async def reset(self, jobs: Sequence[JobSpec]) -> None:
         maps = [self._handle(job) for job in jobs if job.kind == "map" and self._handle(job)]
         if maps:  # some of its elements may not have begun
@@ -344,12 +350,17 @@ class Batch(FarBackend):
 
 def _shape(job: JobSpec) -> Shape:
     if job.kind != "map":
-        return Shape(1, 1, job.time_s)
+        return Shape(1, 1, _in_minutes(job.time_s))
     spec: Mapping[str, Any] = json.loads(job.spec)
     wanted = max(1, min(job.items, spec.get("workers") or _WORKERS))
     elements = -(-wanted // _workers_an_element(job))
     workers = -(-wanted // elements)
-    return Shape(elements, workers, _walltime(job, elements * workers))
+    return Shape(elements, workers, _in_minutes(_walltime(job, elements * workers)))
+
+
+def _in_minutes(time_s: float | None) -> float | None:
+    """What is asked for: rounded up, as Slurm does, so that it is the job's own watch that ends it to the second, and tells so."""
+    return None if time_s is None else math.ceil(time_s / 60) * 60.0
 
 
 def _workers_an_element(job: JobSpec) -> int:

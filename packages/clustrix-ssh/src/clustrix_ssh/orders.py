@@ -64,10 +64,11 @@ def far_job(
     seal: Seal,
     requeue: Requeue | None = None,
     notice_s: float = 0.0,
+    umask: int = 0o077,
 ) -> FarJob:
     """``script``: what runs the job, if that is more than its Python; ``requeue``: how it is queued again from within.
 
-    ``notice_s``: how long before the end of its time it gets a signal.  Raises OSError, JournalError, sealing.Unsealable."""
+    ``notice_s``: how long before the end of its time it gets a signal; ``umask``: the user's, there.  Raises OSError, JournalError, sealing.Unsealable."""
     content = spec.read()
     place: dict[str, Any] = json.loads(content.place)
     told = {
@@ -90,6 +91,7 @@ def far_job(
         "script": script is not None,
         "requeue": list(requeue) if requeue is not None else None,
         "notice_s": notice_s,
+        "umask": umask,
         "requeues": of_spec(spec.spec).requeues,
     }
     files = {

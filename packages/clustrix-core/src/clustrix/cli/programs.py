@@ -9,7 +9,10 @@ import ast
 import errno
 import os
 import re
+import shutil
 import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
@@ -47,6 +50,18 @@ def run_program(parameters: Mapping[str, str], command: Sequence[str]) -> dict[s
     if returncode:
         raise ProgramFailed(words, returncode, _end_of(bytes(tail)))
     return {"parameters": {name: value(text) for name, text in parameters.items()}, "returncode": 0}
+
+
+def run_script(text: bytes, parameters: Mapping[str, str], command: Sequence[str]) -> dict[str, Any]:
+    """The same for a script of Python that has come along, by the job's own Python; ``command``: its name, and its arguments."""
+    folder = tempfile.mkdtemp(prefix="clustrix-")
+    try:
+        path = os.path.join(folder, os.path.basename(command[0]))
+        with open(path, "wb") as file:
+            file.write(text)
+        return run_program(parameters, [sys.executable, "-u", path, *command[1:]])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _started(words: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -135,19 +137,29 @@ def run(
 
 
 def _submit_program(target: Sequence[str], grid: Grid, settings: dict[str, Any], dry_run: bool) -> Any:
-    from clustrix.cli.programs import PLACEHOLDER, filled, run_program
+    from clustrix.cli.programs import PLACEHOLDER, filled, run_program, run_script
+    from clustrix.config.store import process
     from clustrix.decorator import cluster
 
+    here = process.resolve(settings)["cluster_type"] == "local"
     script = target[0].endswith(".py")
     command = grid.placed(target, script)
     rows = grid.combinations() if PLACEHOLDER.search(command[0]) else [{}]
     for program in {filled(command[:1], row)[0] for row in rows}:
-        (_check_script if script else _check_program)(program)
-    if script:
+        if script:
+            _check_script(program)
+        elif here:  # another machine has other programs
+            _check_program(program)
+    run: Callable[..., Any] = run_program
+    if script and here:
         command[:0] = [sys.executable, "-u"]  # its output is to be seen as it comes
+    elif script:
+        if PLACEHOLDER.search(command[0]):
+            raise click.UsageError("a script that goes to another machine has a name without {}.")
+        run = functools.partial(run_script, Path(command[0]).read_bytes())
     settings.setdefault("name", os.path.basename(target[0])[:_LONGEST_NAME])
     # That the same script is called again does not say that it is the same: nobody looks into it.
-    runner = cluster(**{**settings, "reuse": False})(run_program)
+    runner = cluster(**{**settings, "reuse": False})(run)
     if dry_run:
         return runner.explain(sum(1 for _ in grid.combinations()) if grid.values else None)
     if not grid.values:

@@ -38,7 +38,12 @@ class Bundle(NamedTuple):
             raise _damaged(error) from error
 
     def load(self, numbers: Sequence[int]) -> Any:
-        return load([self.piece(number) for number in numbers])
+        """Raises SetupFailed for a module that is not there, and what else unpickling raises."""
+        pieces = [self.piece(number) for number in numbers]
+        try:
+            return load(pieces)
+        except ModuleNotFoundError as error:
+            raise _missing(error) from error
 
 
 class Items:
@@ -64,6 +69,13 @@ class Items:
             self._first = self._starts[number]
             place = index - self._first
         return self._latest[place]
+
+
+def _missing(error: ModuleNotFoundError) -> SetupFailed:
+    where = f"{sys.executable} on {os.uname().nodename}"
+    return SetupFailed(
+        f"{error} in the Python that runs it, {where}: have it installed there, or name another Python"
+    )
 
 
 def _damaged(error: Damaged) -> SetupFailed:
@@ -129,7 +141,10 @@ def load_function(bundle: Bundle) -> Callable[..., Any]:
     """The user's function; one of ``__main__`` becomes visible there, as it was for the submitter."""
     reference = bundle.meta.get("reference")
     if reference is not None:
-        function: Callable[..., Any] = modules.resolve(*reference).__wrapped__
+        try:
+            function: Callable[..., Any] = modules.resolve(*reference).__wrapped__
+        except ModuleNotFoundError as error:
+            raise _missing(error) from error
         return function
     function = bundle.load(bundle.meta["function"])
     if isinstance(function, types.FunctionType) and function.__module__ == "__main__":

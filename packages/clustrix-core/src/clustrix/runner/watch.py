@@ -42,8 +42,6 @@ class Child(NamedTuple):
 class Watch:
     """Until the job has a result."""
 
-    _grace_s = _GRACE_SECONDS
-
     def __init__(self, order: setup.Order, told: dict[str, Any], work: Work) -> None:
         self._order = order
         self._time_s: float | None = told["time_s"]
@@ -197,7 +195,7 @@ class Watch:
         if self._cancelled:
             return
         self._cancelled = True
-        self._kill_at = time.monotonic() + self._grace_s
+        self._kill_at = time.monotonic() + _GRACE_SECONDS
         for pid in self._children:
             _interrupt(pid)
 
@@ -240,9 +238,6 @@ class CallWatch(Watch):
 class MapWatch(Watch):
     """A map: as many workers as may run at once."""
 
-    _grace_s = 0.0
-    """An interrupt ends an item, and the worker would go on with the next."""
-
     def __init__(self, order: setup.Order, told: dict[str, Any], work: Work) -> None:
         super().__init__(order, told, work)
         self._items: int = told["items"]
@@ -254,6 +249,13 @@ class MapWatch(Watch):
     def _open_books(self) -> Books:
         order = self._order
         return Books(order.folder, self._items, policy.of_spec(order.place), self._memory_bytes)
+
+    def _asked_to_end(self, number: int, frame: object) -> None:
+        if (
+            not self._cancelled
+        ):  # an interrupt would be an item's result, and the worker would go on with the next
+            self._cancelled = True
+            self._kill_at = time.monotonic()
 
     def _begin(self) -> None:
         for _ in range(min(self._most - len(self._children), self._books.unclaimed())):

@@ -22,6 +22,7 @@ _LOADER = (
 """Without quotes: it stands within those of two shells.  Byte by byte, since what comes after it is not its own."""
 _SECOND = """
 def load(digest, size, folder):
+    umask = os.umask(0o077)
     text = b""
     while len(text) < size:
         data = os.read(0, min(size - len(text), 1 << 16))
@@ -42,6 +43,7 @@ def load(digest, size, folder):
             os.rename(aside, path)
         except OSError:
             pass  # no room: it is compiled again next time
+    os.umask(umask)
     os.write(1, b"\\n\\0clustrix-agent-1\\0\\n")
     exec(code, {"__name__": "clustrix-agent"})
 """

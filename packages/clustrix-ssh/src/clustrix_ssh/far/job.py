@@ -47,6 +47,8 @@ FACTS = "facts"
 STAGED = "staged"
 TAKEN = "taken"
 """In the job's folder, with the signal's name, when it was ended from outside, and not by its user: whoever did that may have no memory."""
+_OURS = 0o077
+"""The umask that this process was begun with: what it writes is nobody else's.  The user's code has the user's."""
 _EARLY_SECONDS = 10.0
 """A signal that comes earlier is told of as what it is, not as the end of the time."""
 EX_TAKEN = 143
@@ -135,11 +137,14 @@ def _here(told: Told) -> Told:
     """Folder and search path are this machine's; what a process may use is for the batch system to say."""
     cwd = told["cwd"]
     os.makedirs(cwd, mode=0o700, exist_ok=True)
+    own = bounds.mine()
+    if own["umask"] == _OURS:  # else the user's own commands have set it
+        own["umask"] = told["umask"]
     return {
         "cwd": cwd,
         "path": sys.path,
         "main": None,
-        "bounds": bounds.text(),
+        "bounds": json.dumps(own),
     }
 
 
@@ -283,14 +288,6 @@ class _Element(watch.MapWatch):
         assert order.element is not None
         rules = policy.of_spec(order.place)
         return ElementBooks(order.folder, self._items, order.element, order.ledger, rules, self._memory_bytes)
-
-    def _asked_to_end(self, number: int, frame: object) -> None:
-        if os.path.exists(self._order.file(CANCELLED)):
-            super()._asked_to_end(number, frame)
-        elif not self._cancelled:
-            # Its items are worked on elsewhere: an interrupt would be a result, which they must not have.
-            self._cancelled = True
-            self._kill_at = time.monotonic()
 
     def _begin(self) -> None:
         if self._order.ends is None or time.time() < self._order.ends:

@@ -41,7 +41,8 @@ def slow(header):
 
 
 class Agent:
-    def __init__(self):
+    def __init__(self, umask=0o077):
+        self.umask = umask
         self.wire = Wire()
         self.watches = {}
         self.puts = {}
@@ -113,6 +114,7 @@ class Agent:
             "user": user_name(),
             "shell": os.environ.get("SHELL", ""),
             "pid": os.getpid(),
+            "umask": self.umask,
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
             "time": time.time(),
             "system": "%s %s" % (os.uname().sysname, os.uname().machine),
@@ -254,6 +256,19 @@ class Agent:
         for path in request["paths"]:
             remove(path)
 
+    def do_close(self, request, payload):
+        """Remove batches of which no job is left; ``listed``: the file of each that names their folders."""
+        for name in os.listdir(request["batches"]):
+            path = os.path.join(request["batches"], name)
+            try:
+                jobs = (
+                    read_part(os.path.join(path, request["listed"]), 0, 1 << 22).decode("utf-8").splitlines()
+                )
+            except OSError:
+                continue  # it is being made
+            if jobs and not any(os.path.exists(job) for job in jobs):
+                remove(path)
+
     def do_unpack(self, request, payload):
         """A tar archive becomes a folder, whole or not at all."""
         aside = "%s.%s-%d" % (request["path"], socket.gethostname(), os.getpid())
@@ -362,10 +377,10 @@ class Agent:
 
 
 def main():
-    os.umask(0o077)
+    umask = os.umask(0o077)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    agent = Agent()
+    agent = Agent(umask)
     agent.serve()
     PROGRAMS.end()
     os._exit(0)  # a submission goes on
