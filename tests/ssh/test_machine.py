@@ -206,6 +206,24 @@ def test_module_that_is_not_there_is_no_fault_of_the_function(
         take(thing)
 
 
+def test_job_there_submits_none_and_says_so() -> None:
+    """It would wait for ever: nobody there runs it. Called, the function runs in place."""
+
+    @cluster
+    def outer() -> tuple[int, str]:
+        from clustrix.errors import ClustrixError
+
+        try:
+            double.submit(1)
+        except ClustrixError as error:
+            return double(4), str(error)
+        return 0, ""
+
+    value, said = outer()
+    assert value == 8
+    assert "a job on another machine submits none" in said
+
+
 def test_files_that_a_job_leaves_have_the_users_umask(sshd: Sshd) -> None:
     """Not that of clustrix, whose own files are nobody else's."""
 

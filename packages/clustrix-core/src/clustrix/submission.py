@@ -30,7 +30,7 @@ from clustrix.journal import REUSE, JobRecord, NewJob
 from clustrix.journal.ids import new_id
 from clustrix.mapresult import MapResult
 from clustrix.plugins import fields_of
-from clustrix.runner import bounds, filters
+from clustrix.runner import bounds, current, filters
 from clustrix.runner.policy import RAISE, REQUEUE, Policy
 from clustrix.runner.setup import JOB_VARIABLE
 from clustrix.session import Session, session
@@ -59,8 +59,7 @@ def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]
 
     Raises BundleError, an error below JournalError, ResourcesUnavailable, KeyTaken.
     """
-    if _forbidden:
-        raise ClustrixError(_forbidden)
+    _check_allowed()
     home = session()
     key, earlier = _recognised(home, subject, "call", args, kwargs)
     if earlier is not None:
@@ -80,8 +79,7 @@ def submit_map(
     subject: Subject, bound: tuple[Any, ...], items: Iterable[tuple[Any, ...]], common: Mapping[str, Any]
 ) -> AsyncJobResult[Any]:
     """Make one job of many calls: ``function(*bound, *item, **common)``.  Raises as ``submit_call`` does."""
-    if _forbidden:
-        raise ClustrixError(_forbidden)
+    _check_allowed()
     home = session()
     if subject.settings["reuse"] and subject.settings["key"] is None:
         items = list(items)  # they are gone through twice
@@ -135,6 +133,26 @@ def forbidden(reason: str) -> Iterator[None]:
         yield
     finally:
         _forbidden = before
+
+
+def _check_allowed() -> None:
+    if _forbidden:
+        raise ClustrixError(_forbidden)
+    if current.brought_along is not None and not _is_installed():
+        raise ClustrixError(
+            "a job on another machine submits none: what runs it there cannot. Call the function, which runs it in place; or have clustrix "
+            f"installed in the job's Python ({sys.executable})"
+        )
+
+
+def _is_installed() -> bool:
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        distribution("clustrix")
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def forget_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:

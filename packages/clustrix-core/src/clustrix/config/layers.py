@@ -22,6 +22,7 @@ OTHER_VARIABLES = frozenset(
         "CLUSTRIX_DISABLE_PLUGINS",
         "CLUSTRIX_DISPATCHER",
         "CLUSTRIX_DISPATCHER_IDLE_SECONDS",
+        "CLUSTRIX_CORES",  # of a job on a machine
         "CLUSTRIX_FAULT",
         "CLUSTRIX_JOB_ID",
     }

@@ -24,6 +24,7 @@ from clustrix.runner import (
     bounds,
     bundles,
     call,
+    current,
     layout,
     maps,
     policy,
@@ -99,6 +100,7 @@ def run(folder: str, element: int | None = None) -> int:
         number=around.number,
     )
     processes.become_subreaper()
+    current.brought_along = os.path.dirname(layout.__file__)
     starts = max(around.restarts or 0, again.times(folder))
     order = order_of(told, folder)._replace(ends=around.ends, attempt=told["attempt"] + starts)
     setup.print_into(order)
