@@ -224,6 +224,21 @@ def test_job_there_submits_none_and_says_so() -> None:
     assert "a job on another machine submits none" in said
 
 
+def test_machine_that_has_less_than_was_asked_for_is_told_of(far_folder: str, sshd: Sshd) -> None:
+    """No scheduler refuses it; it runs, and says what was not there."""
+    job = double.options(cores=5000, memory="900TB").submit(2)
+    assert job.result(60) == 4
+    assert "it asks for 5000 cores, and " in job.logs()
+    assert " of memory, and " in job.logs()
+
+
+def test_folder_there_is_nobody_elses(far_folder: str, sshd: Sshd) -> None:
+    """All of it, from the top."""
+    double(1)
+    path = far_folder.replace("~", sshd.user.pw_dir)
+    assert run_as(sshd.user, "stat", "-c", "%a", path).stdout.strip() == "700"
+
+
 def test_files_that_a_job_leaves_have_the_users_umask(sshd: Sshd) -> None:
     """Not that of clustrix, whose own files are nobody else's."""
 

@@ -9,7 +9,7 @@ import pytest
 from clustrix import cluster
 from clustrix.errors import JobCancelled, JobKilled, JobNotStarted, MemoryLimitExceeded, TimeLimitExceeded
 from tests.ssh.support import until
-from tests.ssh.work import double, note, wait
+from tests.ssh.work import double, note, tell_and_linger, wait
 from tests.testbed.pbs.cluster import Pbs
 
 pytestmark = [
@@ -168,3 +168,16 @@ def test_server_that_is_away_for_a_while_harms_nothing(pbs: Pbs, open_path: Path
         pbs.start_server()
     assert later.result(200) == "slept"
     assert begun.read_text() == (open_path / "later").read_text() == "run\n"
+
+
+@pytest.mark.parametrize("seconds", [4, 60])
+def test_item_over_its_time_runs_once(seconds: int, open_path: Path) -> None:
+    """Though its element is at its end with it."""
+    path = open_path / "runs"
+    path.touch()
+    path.chmod(0o666)
+    jobs = tell_and_linger.options(time=seconds, on_error="collect").map(range(4), path=str(path))
+    errors = [jobs.error(number, 200) for number in range(4)]
+    kinds = [type(error).__name__ for error in errors]
+    assert kinds == ["NoneType", "NoneType", "TimeLimitExceeded", "NoneType"], errors
+    assert sorted(path.read_text().split()) == ["0", "1", "2", "3"]

@@ -120,3 +120,12 @@ def runs_from(folder: str) -> str:
     finally:
         os.unlink(file.name)
     return "it ran"
+
+
+@cluster
+def tell_and_linger(number: int, path: str) -> int:
+    """An item that counts its runs; number 2 takes too long."""
+    with open(path, "a") as file:
+        file.write(f"{number}\n")
+    time.sleep(100 if number == 2 else 0)
+    return number

@@ -52,8 +52,10 @@ class Maps:
             one = next(iter(ends.values()), None)
             return decide(job, left, one, begun=False, said=said, system=system)
         waited = time.monotonic() - left.since
-        told = bool(ends) and all(is_told(end) for end in ends.values())
-        patience = 0.0 if begun <= state["ended"] else ENDED_SECONDS if told else LATE_SECONDS
+        # Of some, the scheduler says that they left no books; all others have closed theirs.
+        told = sum(is_told(end) for end in ends.values())
+        unclosed = begun - state["ended"]
+        patience = 0.0 if unclosed <= 0 else ENDED_SECONDS if unclosed <= told else LATE_SECONDS
         if waited < patience:
             return Decision(Status(Phase.RUNNING, WAITS))
         row = await self._conclude(job)

@@ -33,6 +33,7 @@ from clustrix.runner import (
     setup,
     watch,
 )
+from clustrix.runner.amounts import format_bytes
 from clustrix.runner.elements import ElementBooks
 from clustrix.runner.faults import point
 from clustrix.runner.frames import Damaged, peek
@@ -50,6 +51,8 @@ TAKEN = "taken"
 """In the job's folder, with the signal's name, when it was ended from outside, and not by its user: whoever did that may have no memory."""
 _OURS = 0o077
 """The umask that this process was begun with: what it writes is nobody else's.  The user's code has the user's."""
+_SPARE_SECONDS = 2.0
+_MOST_OF_IT = 0.9
 _EARLY_SECONDS = 10.0
 """A signal that comes earlier is told of as what it is, not as the end of the time."""
 EX_TAKEN = 143
@@ -106,6 +109,8 @@ def run(folder: str, element: int | None = None) -> int:
     setup.print_into(order)
     setup.open_standard_files()
     setup.remember_inheritance()
+    if not around.number:
+        _tell_what_is_missing(told, around.cores)
     _put_on(told, folder)
     if element is None:
         return _run_call(order._replace(result=STAGED), told, around)
@@ -114,6 +119,20 @@ def run(folder: str, element: int | None = None) -> int:
         return _run_element(order, told, element, scratch, around, again=taken is None)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _tell_what_is_missing(told: Told, given: int | None) -> None:
+    """Without a scheduler nobody refuses what a machine does not have: it is run all the same, and its user told."""
+    if given is not None and given < told["cores"]:
+        _note(f"it asks for {told['cores']} cores, and {os.uname().nodename} has {given}")
+    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if told["memory_bytes"] is not None and told["memory_bytes"] > size:
+        asked = format_bytes(told["memory_bytes"])
+        _note(f"it asks for {asked} of memory, and {os.uname().nodename} has {format_bytes(size)}")
+
+
+def _note(text: str) -> None:
+    print(f"clustrix: {text}: it runs all the same", file=sys.stderr, flush=True)
 
 
 def order_of(told: Told, folder: str) -> setup.Order:
@@ -294,6 +313,18 @@ class _Element(watch.MapWatch):
     def _begin(self) -> None:
         if self._order.ends is None or time.time() < self._order.ends:
             super()._begin()
+
+    def _late(self) -> tuple[list[int], float | None]:
+        """Also, just before all is ended here, items that have had most of their time: elsewhere they would have no more."""
+        late, soonest = super()._late()
+        if self._time_s is None or self._order.ends is None:
+            return late, soonest
+        left = self._order.ends - _SPARE_SECONDS - time.time()
+        if left > 0:
+            return late, min(left, soonest) if soonest is not None else left
+        workers = {child.worker: pid for pid, child in self._children.items()}
+        done, _ = self._books.overdue(workers, _MOST_OF_IT * self._time_s)
+        return [workers[worker] for worker in done], soonest
 
     def _ended(self, child: watch.Child, found: Callable[[], Any], status: int) -> None:
         late = self._order.ends is not None and status == 0 and self._books.unclaimed() > 0

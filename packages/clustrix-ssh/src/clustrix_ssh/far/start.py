@@ -26,7 +26,7 @@ def main(argv: "list[str]") -> int:
     _step_back()
     if what == "job":
         return job.run(rest[0])
-    index = surroundings.index(rest[1]) - int(rest[2])
+    index = surroundings.index(rest[1], int(rest[2]))
     if what == "array":
         with open(rest[0], encoding="utf-8") as file:
             return job.run(file.read().splitlines()[index])

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NamedTuple
 
-_UNDEFINED = "undefined"
 _EARLY_SECONDS = 90.0
 """Schedulers send their signals up to so much earlier than they were told to."""
 
@@ -59,10 +58,10 @@ def _look(began: float, time_s: float | None) -> Surroundings:
     return Surroundings("", 0, None, _cores(environ.get("CLUSTRIX_CORES", "")))
 
 
-def index(variable: str) -> int:
-    """This element's place in its array; 0 where it is in none."""
+def index(variable: str, first: int) -> int:
+    """This element's place in its array, from 0; 0 where it is in none.  ``first``: what the scheduler calls the first."""
     text = os.environ.get(variable, "") if variable else ""
-    return int(text) if text.isdigit() and text != _UNDEFINED else 0
+    return int(text) - first if text.isdigit() else 0  # SGE says "undefined"
 
 
 def listen(asked_to_end: Callable[[int, FrameType | None], None], around: Surroundings) -> None:
