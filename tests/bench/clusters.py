@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from clustrix import configure
+from tests.bench.crowds import thousand
 from tests.bench.rivals import CALL, HUNDRED, TEN_THOUSAND, Rivals
 from tests.bench.row import Row, in_turn, ms, seconds
 from tests.bench.work import size, zeros
@@ -66,6 +67,7 @@ def on_slurm() -> list[Row]:
         call_by, call = rivals.best(CALL)
         hundred_by, hundred_takes = rivals.best(HUNDRED)
         thousands_by, thousands = rivals.best(TEN_THOUSAND)
+        crowd = thousand(server, _FAR)
         cluster.quiet(server.user)
         return [
             Row(
@@ -82,6 +84,7 @@ def on_slurm() -> list[Row]:
             Row(
                 "Slurm: 100 separate calls", many, "s", 1.1, "ratio", rival="raw array of 100", baseline=array
             ),
+            *crowd,
         ]
 
 
