@@ -7,6 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from clustrix_ssh.agent.transfers import download, upload
 from clustrix_ssh.transport.connect import connect
 from clustrix_ssh.transport.here import PipeStream
 from clustrix_ssh.transport.interface import Target
+from tests.core.support import wait_until
 from tests.testbed.packages import why_not
 from tests.testbed.sshd import Sshd
 from tests.testbed.user import cluster_user, write_for
@@ -379,3 +381,46 @@ def test_other_login_shells(
     finally:
         path.unlink()
         subprocess.run(["rm", "-rf", f"{sshd.user.pw_dir}/.clustrix-shell"], check=True)
+
+
+def test_old_arguments_are_removed_but_not_those_of_a_job_that_is_there(tmp_path: Path) -> None:
+    """Who waits in a queue for months finds them all the same; once a day is enough."""
+    blobs, jobs = tmp_path / "blobs", tmp_path / "jobs"
+    day = 86400.0
+    ages = {"new": 1, "old": 40, "of-a-job": 60, "ancient": 90}
+
+    def age(path: Path, days: float) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        os.utime(path, (time.time() - days * day,) * 2)
+
+    async def sweep(agent: Agent) -> int:
+        more = {"blobs": str(blobs), "jobs": str(jobs), "mark": str(tmp_path / "swept"), "age_s": 30 * day}
+        return int((await agent.ask("sweep", **more)).header["removed"])
+
+    def left() -> set[str]:
+        return {path.name for path in blobs.rglob("*") if path.is_file()}
+
+    for name, days in ages.items():
+        age(blobs / name[:2] / name, days)
+    age(jobs / "job" / "order", 59.9)
+    assert run(sweep, tmp_path) == 1
+    assert left() == {"new", "old", "of-a-job"}
+    assert run(sweep, tmp_path) == 0
+    (tmp_path / "swept").unlink()
+    (jobs / "job" / "order").unlink()
+    assert run(sweep, tmp_path) == 2
+    assert left() == {"new"}
+
+
+def test_programs_that_nobody_waits_for_end_with_the_agent(tmp_path: Path) -> None:
+    """Its connection is lost, and they would stay for ever."""
+
+    async def leave(agent: Agent) -> None:
+        agent.send("exec", b"", argv=["sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 600"])
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            await asyncio.sleep(0.01)
+
+    run(leave, tmp_path)
+    pid = int((tmp_path / "pid").read_text())
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "it has ended")

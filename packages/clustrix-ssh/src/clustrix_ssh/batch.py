@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import posixpath
 import shlex
 import time
@@ -20,19 +19,15 @@ from clustrix_ssh.orders import FarJob, Shape
 from clustrix_ssh.preamble import preamble
 from clustrix_ssh.queueview import QueueView
 from clustrix_ssh.schedulers.interface import End, Full, Need, Refused, Requeue, Scheduler, State, Unavailable
+from clustrix_ssh.shapes import shape_of
 from clustrix_ssh.submitting import BATCH, JOBS, Submitter, run
 from clustrix_ssh.submitting import Batch as Submission
 from clustrix_ssh.verdicts import write
 
 _MOST_IN_AN_ARRAY = 1000
 _NEVER_TOO_MANY = 10
-_WORKERS = 16
-"""Of a map that does not say how many items may run at once."""
-_WORKERS_AN_ELEMENT = 4
-_CORES_AN_ELEMENT = 8
 _FULL_SECONDS = 2.0
-_BYTES_AN_ELEMENT = 16 << 30
-_LONGEST_ELEMENT_SECONDS = 2 * 3600.0
+"""Between questions whether it takes more jobs again."""
 
 
 class Batch(FarBackend):
@@ -73,7 +68,7 @@ class Batch(FarBackend):
             folders = [self.far.paths.job(job.id) for job in stale]
             await agent.ask("remove", paths=[posixpath.join(folder, BATCH) for folder in folders])
             self._again -= {job.id for job in stale}
-        shapes = {job.id: _shape(job) for job in jobs}
+        shapes = {job.id: shape_of(job) for job in jobs}
         found = await self.prepared(agent, jobs, [shapes[job.id] for job in jobs], scripts=False)
         receipts = {job.id: one for job, one in zip(jobs, found, strict=True) if isinstance(one, Receipt)}
         groups: dict[str, list[FarJob]] = {}
@@ -179,7 +174,7 @@ class Batch(FarBackend):
         return self.scheduler.requeue()
 
     async def explain(self, job: JobSpec) -> str:
-        shape = _shape(job)
+        shape = shape_of(job)
         name = Submission.fresh_name(job.name, job.id)
         try:
             await self._know(await self.far.agent())
@@ -292,7 +287,7 @@ class Batch(FarBackend):
 
     async def _more_elements(self, job: JobSpec, offset: int, left: int) -> None:
         agent = await self.far.agent()
-        shape = _shape(job)
+        shape = shape_of(job)
         shape = shape._replace(elements=max(1, min(shape.elements, -(-left // shape.workers))))
         (one,) = await self.prepared(agent, [job], [shape], scripts=False)
         if isinstance(one, Receipt):
@@ -346,40 +341,6 @@ class Batch(FarBackend):
             self._again.discard(job.id)
             self._newer.pop(job.id, None)
             self._maps.forget(job.id)
-
-
-def _shape(job: JobSpec) -> Shape:
-    if job.kind != "map":
-        return Shape(1, 1, _in_minutes(job.time_s))
-    spec: Mapping[str, Any] = json.loads(job.spec)
-    wanted = max(1, min(job.items, spec.get("workers") or _WORKERS))
-    elements = -(-wanted // _workers_an_element(job))
-    workers = -(-wanted // elements)
-    return Shape(elements, workers, _in_minutes(_walltime(job, elements * workers)))
-
-
-def _in_minutes(time_s: float | None) -> float | None:
-    """What is asked for: rounded up, as Slurm does, so that it is the job's own watch that ends it to the second, and tells so."""
-    return None if time_s is None else math.ceil(time_s / 60) * 60.0
-
-
-def _workers_an_element(job: JobSpec) -> int:
-    """A few share one place of work, unless together they would need more than most nodes have to spare."""
-    settings = job.settings
-    if settings.get("gpus") or settings.get("nodes"):
-        return 1  # these are asked for by the place
-    fit = [_WORKERS_AN_ELEMENT, _CORES_AN_ELEMENT // job.cores]
-    if job.memory_bytes:
-        fit.append(_BYTES_AN_ELEMENT // job.memory_bytes)
-    return max(1, min(fit))
-
-
-def _walltime(job: JobSpec, workers: int) -> float | None:
-    """Of one element: for its share of the items, but no more than some hours for the sake of short ones."""
-    if job.time_s is None:
-        return None
-    share = job.time_s * -(-job.items // workers)
-    return max(job.time_s, min(share, _LONGEST_ELEMENT_SECONDS))
 
 
 def _alike(job: JobSpec) -> str:

@@ -32,6 +32,8 @@ _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _HELD_SECONDS = 8 * 3600.0
 """A connection that a person has opened is kept for a working day after its last use."""
+_UNUSED_SECONDS = 30 * 86400.0
+"""After so long without use an argument is removed there."""
 _PERSON_SECONDS = 600.0
 """Between attempts where somebody has to do something first."""
 _PREAMBLE_SECONDS = 60
@@ -162,7 +164,19 @@ class FarHost:
         self.records.clear()
         self.small.clear()
         await agent.ask("watch", folder=self.paths.records, jobs=self.paths.jobs)
+        self._sweep(agent)
         return agent
+
+    def _sweep(self, agent: Agent) -> None:
+        """Have old arguments removed there, meanwhile."""
+        sweeping = agent.send(
+            "sweep",
+            blobs=self.paths.blobs,
+            jobs=self.paths.jobs,
+            mark=self.paths.swept,
+            age_s=_UNUSED_SECONDS,
+        )
+        sweeping.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def was_reached(self) -> bool:
         """Whether there ever was a connection."""

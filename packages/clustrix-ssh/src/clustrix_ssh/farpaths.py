@@ -26,6 +26,11 @@ class FarPaths(NamedTuple):
         return posixpath.join(self.root, "blobs")
 
     @property
+    def swept(self) -> str:
+        """Its time tells when blobs were last removed."""
+        return posixpath.join(self.root, "swept")
+
+    @property
     def work(self) -> str:
         """Where jobs run: files that they leave with a relative name are here, and stay."""
         return posixpath.join(self.root, "work")

@@ -12,12 +12,13 @@ import os
 from clustrix.runner import layout
 from clustrix.runner.elements import begun, close_lost, ended, finished_items, totals
 from clustrix.runner.windows import Windows
-from clustrix_ssh.far import job
+from clustrix_ssh.far import job, places
+from clustrix_ssh.far.ending import STAGED, read
 
 
 def main(folder: str) -> int:
     """Returns the exit code."""
-    told = job.read(folder)
+    told = read(folder)
     if told is None:
         print(json.dumps({"done": False, "left": 0, "next": 0, "finished": 0}))
         return 0
@@ -27,8 +28,8 @@ def main(folder: str) -> int:
         close_lost(folder, told["items"], element)
     found = totals(folder, told["items"])
     if found is not None and not os.path.exists(os.path.join(folder, layout.RESULT)):
-        order = job.order_of(told, folder)._replace(result=f"{job.STAGED}-conclude")
-        job.commit_map(order, told, *found)
+        order = job.order_of(told, folder)._replace(result=f"{STAGED}-conclude")
+        places.commit_map(order, told, *found)
     windows = Windows(folder, -1, told["items"])
     row = {
         "done": found is not None,

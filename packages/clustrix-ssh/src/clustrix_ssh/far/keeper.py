@@ -24,12 +24,20 @@ from contextlib import suppress
 
 from clustrix.runner import layout, setup
 from clustrix_ssh.far import job, records
+from clustrix_ssh.far.ending import Told, read
 
 SCRIPT = "script"
 _LOOK_SECONDS = 1.0
 """Between looks at the queue while jobs wait for cores that another keeper's jobs have."""
 _LOCK_SECONDS = 10.0
-_WANTED_BY_ALL = ("clustrix.decorator", "clustrix.within", "encodings.ascii", "tempfile")
+_WANTED_BY_ALL = (
+    "clustrix.decorator",
+    "clustrix.within",
+    "clustrix_ssh.far.calls",
+    "clustrix_ssh.far.places",
+    "encodings.ascii",
+    "tempfile",
+)
 
 
 class Keeper:
@@ -110,7 +118,7 @@ class Keeper:
             if name in mine:
                 continue
             folder = os.path.realpath(os.path.join(self._queue, name))
-            told = job.read(folder)
+            told = read(folder)
             if told is None or any(
                 os.path.exists(os.path.join(folder, done)) for done in (layout.RESULT, layout.CLAIM)
             ):
@@ -128,7 +136,7 @@ class Keeper:
         with suppress(FileNotFoundError):
             os.unlink(os.path.join(self._queue, name))
 
-    def _take_cores(self, told: job.Told) -> list[int] | None:
+    def _take_cores(self, told: Told) -> list[int] | None:
         """Locks for as many cores as it needs; of a map, for as many of its workers as there is room for."""
         least = min(told["cores"], self._all)
         most = least if told["kind"] != "map" else min(least * told["workers"], self._all - self._all % least)
@@ -150,7 +158,7 @@ class Keeper:
             os.close(fd)
         return locks[: len(locks) - spare] if len(locks) >= least else None
 
-    def _begin(self, name: str, folder: str, told: job.Told, locks: list[int]) -> None:
+    def _begin(self, name: str, folder: str, told: Told, locks: list[int]) -> None:
         if told["script"]:
             log = os.open(os.path.join(folder, "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             command = ["/bin/bash", os.path.join(folder, SCRIPT)]
@@ -203,7 +211,7 @@ class Keeper:
     def _look_after(self, name: str, status: int) -> None:
         """One that ended without a result leaves how it ended."""
         folder = os.path.realpath(os.path.join(self._queue, name))
-        told = job.read(folder)
+        told = read(folder)
         if (
             told is not None
             and os.waitstatus_to_exitcode(status) != layout.EX_CLAIMED

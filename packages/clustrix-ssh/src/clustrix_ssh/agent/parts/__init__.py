@@ -3,4 +3,15 @@
 Python 3.6 or later, standard library only.  The order of the pieces is that of ``PARTS``; each may use what stands in those before it.
 """
 
-PARTS = ("points", "wire", "files", "programs", "once", "spawned", "pythons", "watching", "requests")
+PARTS = (
+    "points",
+    "wire",
+    "files",
+    "filing",
+    "programs",
+    "once",
+    "spawned",
+    "pythons",
+    "watching",
+    "requests",
+)
