@@ -39,6 +39,7 @@ ROWS = {
     ),
     "The host": (
         ("its disk is full", "test_faults.py::test_disk_there_is_full"),
+        ("the quota there is used up", "test_faults.py::test_quota_there_is_used_up"),
         ("the folder cannot be written to", "test_agent.py::test_folder_that_cannot_be_written_to_is_no_hindrance"),
         ("nothing can be executed below `/tmp`", "test_faults.py::test_nothing_can_be_executed_below_tmp"),
         ("its clock is ten minutes ahead", "test_faults.py::test_clock_there_is_ten_minutes_ahead"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -269,6 +270,49 @@ def test_disk_there_is_full(sshd: Sshd, small_disk: Path) -> None:
     assert job.status().state.value == "STAGING"
     filler.unlink()
     assert job.result(100) == 4
+
+
+@pytest.fixture
+def small_quota(sshd: Sshd) -> Iterator[Path]:
+    """A folder in which the cluster's user may have 24 MiB, on a file system that has more."""
+    reason = why_not("quota")
+    if reason:
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="quota-"))
+    folder.chmod(0o755)
+    image, mounted = folder / "image", folder / "mounted"
+    mounted.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(256 << 20)
+
+    def run(*command: str) -> None:
+        subprocess.run(command, check=True, capture_output=True)
+
+    run("mkfs.btrfs", "-q", "-M", str(image))
+    try:
+        run("mount", "-o", "loop", str(image), str(mounted))
+    except subprocess.CalledProcessError as error:
+        shutil.rmtree(folder)
+        pytest.skip(f"no file system in a file can be mounted here: {error.stderr.decode().strip()}")
+    path = mounted / "own"
+    run("btrfs", "quota", "enable", str(mounted))
+    run("btrfs", "subvolume", "create", str(path))
+    run("btrfs", "qgroup", "limit", "24M", str(path))
+    os.chown(path, sshd.user.pw_uid, sshd.user.pw_gid)
+    yield path
+    run("umount", "-l", str(mounted))
+    shutil.rmtree(folder)
+
+
+def test_quota_there_is_used_up(sshd: Sshd, small_quota: Path) -> None:
+    """It is told from a full disk; the job runs when something is removed."""
+    configure(cluster_type="ssh", remote_work_dir=str(small_quota / "c"), **sshd.settings)
+    assert double(1) == 2
+    job = size_of.submit(os.urandom(_BYTES // 2))
+    until(lambda: "your quota there is used up" in (job.status().reason or ""), 60)
+    assert job.status().state.value == "STAGING"
+    subprocess.run(["btrfs", "qgroup", "limit", "200M", str(small_quota)], check=True, capture_output=True)
+    assert job.result(100) == _BYTES // 2
 
 
 def test_clock_there_is_ten_minutes_ahead(

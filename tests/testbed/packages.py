@@ -20,6 +20,7 @@ PACKAGES = {
     },
     "network": {"ip": "iproute2"},
     "clock": {"faketime": "faketime"},
+    "quota": {"mkfs.btrfs": "btrfs-progs"},
     "modules": {"modulecmd": "environment-modules"},
     "otp": {"google-authenticator": "libpam-google-authenticator"},
     "accounting": {"slurmdbd": "slurmdbd", "mariadbd": "mariadb-server"},
