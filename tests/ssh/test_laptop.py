@@ -49,6 +49,18 @@ def inner(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     remove_for(server.user, ".clustrix-laptop")
 
 
+def _trust(host: str, passphrase: str = "") -> None:
+    """The inner host is asked through the outer one, which wants to know who that is."""
+    terminal = Terminal([sys.executable, "-m", "clustrix", "hosts", "trust", host])
+    if passphrase:
+        terminal.wait_for("Enter passphrase for key")
+        terminal.type(passphrase)
+    terminal.wait_for("Are these the host's?")
+    terminal.type("y")
+    terminal.wait_for("written to")
+    assert terminal.end() == 0
+
+
 def test_laptop_session(
     home: Path, network: Network, inner: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,7 +71,7 @@ def test_laptop_session(
         server.allow((server.folder / "authorized_keys").read_text(), key.with_suffix(".pub").read_text())
     user = inner.user.pw_name
     known = home / ".ssh" / "known_hosts"
-    known.write_text(network.sshd.known_hosts.read_text() + inner.known_hosts.read_text())
+    known.write_text("")
     (home / ".ssh" / "config").write_text(
         f"Host gate\n  HostName {ADDRESS}\n  Port {network.sshd.port}\n"
         f"Host hpc\n  HostName 127.0.0.1\n  Port {inner.port}\n  ProxyJump gate\n"
@@ -70,6 +82,9 @@ def test_laptop_session(
     settings.write_text(
         "profiles:\n  hpc:\n    cluster_type: ssh\n    cluster_host: hpc\n    remote_work_dir: ~/.clustrix-laptop\n"
     )
+    _trust("gate")
+    _trust("hpc", passphrase="open sesame")
+    assert len(known.read_text().splitlines()) == 2
     script = tmp_path / "fit.py"
     script.write_text(_SCRIPT)
     terminal = Terminal([sys.executable, str(script)])

@@ -188,7 +188,7 @@ def test_host_with_several_keys_is_known_by_one(make: Make, home: Path) -> None:
     lines = [line for line in server.known_hosts.read_text().splitlines() if "ecdsa" in line]
     (home / ".ssh" / "known_hosts").write_text(lines[0] + "\n")
     assert says(target(server)) == server.user.pw_name
-    assert len(host_keys(target(server))) == 3
+    assert len(host_keys(target(server), nobody)) == 3
 
 
 def test_revoked_key_is_refused(sshd: Sshd, home: Path) -> None:

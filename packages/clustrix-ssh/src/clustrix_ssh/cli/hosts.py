@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from typing import Any
 
 import click
 
 from clustrix.errors import ClustrixError
 from clustrix_ssh.transport import hostkeys
-from clustrix_ssh.transport.interface import Target
+from clustrix_ssh.transport.interface import Question, Target
 from clustrix_ssh.transport.sshconfig import look_up
 
 _PORT = click.option("--port", type=click.IntRange(1, 65535), help="Its port; else as ~/.ssh/config says.")
@@ -50,7 +51,7 @@ def trust(host: str, port: int | None, yes: bool) -> None:
 
     target = _target(host, port)
     config = look_up(target)
-    keys = host_keys(target)
+    keys = host_keys(target, _answer)
     known = {one.blob for one in hostkeys.known_keys(config)}
     new = [key for key in keys if key.asbytes() not in known]
     for key in keys:
@@ -118,6 +119,13 @@ def check(host: str | None, port: int | None, profile: str | None, wait: float, 
             click.echo(f"{row.result:<9} {row.text}" + (f"\n          {row.advice}" if row.advice else ""))
     if any(row.result == "failed" for row in rows):
         raise SystemExit(1)
+
+
+def _answer(question: Question) -> str:
+    """What a host on the way asks."""
+    if not sys.stdin.isatty():
+        raise click.ClickException(f"{question.host} asks: {question.text.strip()}. Answer it in a terminal")
+    return str(click.prompt(question.text.strip(), prompt_suffix=" ", hide_input=not question.echo))
 
 
 def _confirmed() -> bool:

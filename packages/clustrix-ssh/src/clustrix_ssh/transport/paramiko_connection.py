@@ -6,7 +6,8 @@ import logging
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import paramiko
@@ -30,15 +31,26 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 def open_connection(target: Target, config: HostConfig, ask: Ask) -> ParamikoConnection:
     """Connect, verify the host, log in.  Raises HostUnreachable, and what is below it."""
+    with _on_the_way(target, config, ask) as below:
+        return _open(target, config, ask, below)
+
+
+@contextmanager
+def _on_the_way(target: Target, config: HostConfig, ask: Ask) -> Iterator[list[ParamikoConnection]]:
+    """Connections to the hosts that are jumped over, from the outer one in; closed if something goes wrong."""
     below: list[ParamikoConnection] = []
     try:
         for hop in config.proxy_jump:
             below.append(_open(_hop_target(hop, target), None, ask, below))
-        return _open(target, config, ask, below)
+        yield below
     except BaseException:
-        for connection in reversed(below):
-            connection.close()
+        _close(below)
         raise
+
+
+def _close(below: list[ParamikoConnection]) -> None:
+    for connection in reversed(below):
+        connection.close()
 
 
 def _hop_target(hop: str, target: Target) -> Target:
@@ -87,13 +99,23 @@ def _begin(transport: Any, timeout_s: float) -> None:
         raise TimeoutError
 
 
-def host_keys(target: Target) -> list[paramiko.PKey]:
-    """The keys that a host shows, one of each type, without logging in.  Raises HostUnreachable."""
+def host_keys(target: Target, ask: Ask) -> list[paramiko.PKey]:
+    """The keys that a host shows, one of each type, without logging in there; ``ask``: for the hosts on the way.
+
+    Raises HostUnreachable, and what is below it.
+    """
     config = look_up(target)
+    with _on_the_way(target, config, ask) as below:
+        found = _host_keys(target, config, below)
+    _close(below)
+    return found
+
+
+def _host_keys(target: Target, config: HostConfig, below: list[ParamikoConnection]) -> list[paramiko.PKey]:
     found: dict[str, paramiko.PKey] = {}
     with translated(config.hostname, config.port, target.connect_timeout_s):
         for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512"):
-            transport: Any = paramiko.Transport(_socket(config, target.connect_timeout_s, []))
+            transport: Any = paramiko.Transport(_socket(config, target.connect_timeout_s, below))
             try:
                 transport.get_security_options().key_types = (kind,)
                 _begin(transport, target.connect_timeout_s)
@@ -172,8 +194,7 @@ class ParamikoConnection:
 
     def close(self) -> None:
         self._transport.close()
-        for connection in reversed(self._below):
-            connection.close()
+        _close(self._below)
 
 
 class ParamikoStream:
