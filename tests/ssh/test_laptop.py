@@ -83,7 +83,7 @@ def test_laptop_session(
         "profiles:\n  hpc:\n    cluster_type: ssh\n    cluster_host: hpc\n    remote_work_dir: ~/.clustrix-laptop\n"
     )
     _trust("gate")
-    _trust("hpc", passphrase="open sesame")
+    _trust("hpc", "open sesame")
     assert len(known.read_text().splitlines()) == 2
     script = tmp_path / "fit.py"
     script.write_text(_SCRIPT)
