@@ -233,8 +233,12 @@ def test_items_of_a_coroutine(gate: Path) -> None:
 
     async def main() -> list[int]:
         jobs = until.map(range(4), path=str(gate), free=3)
-        asyncio.get_running_loop().call_later(0.1, gate.touch)
-        return [item.index async for item in jobs.as_completed(timeout=30)]
+        indices = []
+        async for item in jobs.as_completed(timeout=30):
+            indices.append(item.index)
+            if len(indices) == 3:
+                gate.touch()
+        return indices
 
     found = asyncio.run(main())
     assert sorted(found) == [0, 1, 2, 3]
