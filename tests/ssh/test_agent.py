@@ -413,6 +413,22 @@ def test_old_arguments_are_removed_but_not_those_of_a_job_that_is_there(tmp_path
     assert left() == {"new"}
 
 
+def test_submissions_without_jobs_are_removed(tmp_path: Path) -> None:
+    """Those with one stay, and those that are being made; where there never was one, nothing is amiss."""
+    batches = tmp_path / "batches"
+
+    async def close(agent: Agent) -> None:
+        await agent.ask("close", batches=str(batches), listed="jobs")
+
+    run(close, tmp_path)
+    (tmp_path / "job").mkdir()
+    for name, listed in {"with": ["gone", "job"], "without": ["gone"], "new": []}.items():
+        (batches / name).mkdir(parents=True)
+        (batches / name / "jobs").write_text("".join(f"{tmp_path / one}\n" for one in listed))
+    run(close, tmp_path)
+    assert {path.name for path in batches.iterdir()} == {"with", "new"}
+
+
 def test_programs_that_nobody_waits_for_end_with_the_agent(tmp_path: Path) -> None:
     """Its connection is lost, and they would stay for ever."""
 

@@ -153,7 +153,7 @@ class Filing:
 
     def do_close(self, request, payload):
         """Remove batches of which no job is left; ``listed``: the file of each that names their folders."""
-        for name in os.listdir(request["batches"]):
+        for name in os.listdir(request["batches"]) if os.path.isdir(request["batches"]) else ():
             path = os.path.join(request["batches"], name)
             try:
                 jobs = (
