@@ -303,13 +303,29 @@ def test_controller_is_down_while_a_job_runs(slurm: Slurm, open_path: Path) -> N
     assert job.result(100) == "slept"
 
 
+def test_items_of_a_cancelled_map_are_cancelled(open_path: Path) -> None:
+    """Those that ran, too: no interrupt that nobody has sent."""
+    begun = open_path / "begun"
+    jobs = wait.map([300] * 12, begun=str(begun))
+    until(begun.exists)
+    assert jobs.cancel()
+    with pytest.raises(JobCancelled):
+        jobs.result(60)
+    assert {type(jobs.error(number, 10)) for number in range(12)} == {JobCancelled}
+
+
 def test_item_of_a_killed_element_runs_elsewhere(slurm: Slurm, open_path: Path) -> None:
     """A map goes on when one of its elements is taken away: every item has its result."""
 
-    jobs = note.options(name="elem").map(range(40), folder=str(open_path))
-    until(lambda: len(list(open_path.iterdir())) > 8)
-    slurm.run("scancel", "--signal=KILL", f"{_number('elem')}_0", check=False)
-    assert list(jobs.results(150)) == list(range(40))
+    jobs = note.options(name="elem").map(range(200), folder=str(open_path))
+    until(lambda: len(list(open_path.iterdir())) > 20)
+    rows = [line.split() for line in slurm.run("squeue", "-h", "-o", "%F %j").splitlines()]
+    number = next(number for number, name in rows if name.startswith("elem"))
+    slurm.run("scancel", "--signal=KILL", "--batch", f"{number}_0")
+    began = time.monotonic()
+    assert list(jobs.results(150)) == list(range(200))
+    assert {path.read_text() for path in open_path.iterdir()} == {"run\n", "run\nrun\n"}
+    assert time.monotonic() - began < 100, "its end was known, and was waited for all the same"
 
 
 def test_preamble_that_fails_says_so() -> None:
