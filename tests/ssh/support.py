@@ -19,6 +19,11 @@ def until(holds: Callable[[], Any], seconds: float = 60) -> None:
     wait_until(holds, "it did not come to that", seconds)
 
 
+def as_variables(server: Sshd, **more: object) -> dict[str, str]:
+    """The settings of a place as environment variables, for commands."""
+    return {f"CLUSTRIX_{name.upper()}": str(value) for name, value in {**server.settings, **more}.items()}
+
+
 def kill_agents(sshd: Sshd) -> None:
     """Those on its connections, which stay."""
     for pid in children(int((sshd.folder / "sshd.pid").read_text())):

@@ -19,7 +19,7 @@ import pytest
 from clustrix import configure
 from clustrix.errors import JobCancelled
 from tests.core.support import dispatchers_of
-from tests.ssh.support import kill_agents, until
+from tests.ssh.support import as_variables, kill_agents, until
 from tests.ssh.work import double, note, now, runs_from, size_of, wait, zeros
 from tests.testbed.network import Network
 from tests.testbed.packages import why_not
@@ -233,8 +233,7 @@ def test_job_that_never_got_anywhere_can_be_cancelled(fresh_state: Path) -> None
 
 def test_doctor_sends_a_job_where_the_settings_say(sshd: Sshd, far_folder: str) -> None:
     """And not only here."""
-    settings = {"cluster_type": "ssh", "remote_work_dir": far_folder, **sshd.settings}
-    variables = {f"CLUSTRIX_{name.upper()}": str(value) for name, value in settings.items()}
+    variables = as_variables(sshd, cluster_type="ssh", remote_work_dir=far_folder)
     done = subprocess.run(
         [sys.executable, "-m", "clustrix", "doctor", "--job"],
         capture_output=True,

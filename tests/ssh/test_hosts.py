@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.ssh.support import as_variables
 from tests.testbed.pbs.cluster import Pbs
 from tests.testbed.sge import Sge
 from tests.testbed.slurm import Slurm
@@ -37,8 +38,7 @@ def hosts(*arguments: str, code: int = 0, answer: str = "", **env: str) -> str:
 
 
 def settings(sshd: Sshd, far_folder: str, **more: str) -> dict[str, str]:
-    found = {f"CLUSTRIX_{name.upper()}": str(value) for name, value in sshd.settings.items()}
-    return {**found, "CLUSTRIX_REMOTE_WORK_DIR": far_folder, **more}
+    return {**as_variables(sshd, remote_work_dir=far_folder), **more}
 
 
 def batches(sshd: Sshd, far_folder: str) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from clustrix import cluster, configure
 from clustrix.errors import JobCancelled, JobNotStarted
-from tests.ssh.support import until
+from tests.ssh.support import as_variables, until
 from tests.ssh.work import double, wait
 from tests.testbed.sshd import Sshd
 from tests.testbed.user import run_as
@@ -167,8 +167,7 @@ def test_script_goes_along_from_the_shell(sshd: Sshd, far_folder: str, tmp_path:
     """Run by the job's Python there, alone or in a grid; a program has to be there only."""
     script = tmp_path / "train.py"
     script.write_text("import getpass, sys\nprint(getpass.getuser(), *sys.argv[1:])\n")
-    settings = {"cluster_type": "ssh", "remote_work_dir": far_folder, **sshd.settings}
-    variables = {f"CLUSTRIX_{name.upper()}": str(value) for name, value in settings.items()}
+    variables = as_variables(sshd, cluster_type="ssh", remote_work_dir=far_folder)
 
     def run(*words: str) -> str:
         done = subprocess.run(

@@ -130,16 +130,20 @@ def test_job_is_killed_at_each_of_its_steps(point: str, host_with: Host, open_pa
     assert (runs.read_text() if runs.exists() else None) == ran
 
 
+def _work_though_killed(point: str, folder: Path, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flag = own / "flag"
+    monkeypatch.setenv("CLUSTRIX_FAULT", f"{point}@{flag}")
+    with _passed(flag):
+        _work(folder)
+
+
 @pytest.mark.usefixtures("on_machine")
 @pytest.mark.parametrize("point", NEAR)
 def test_dispatcher_is_killed_at_each_of_its_steps(
     point: str, open_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next one goes on, and all have run once."""
-    flag = tmp_path / "flag"
-    monkeypatch.setenv("CLUSTRIX_FAULT", f"{point}@{flag}")
-    with _passed(flag):
-        _work(open_path)
+    _work_though_killed(point, open_path, tmp_path, monkeypatch)
 
 
 @pytest.mark.usefixtures("on_slurm")
@@ -148,10 +152,7 @@ def test_dispatcher_is_killed_as_it_submits_to_slurm(
     point: str, open_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was submitted is found by its name."""
-    flag = tmp_path / "flag"
-    monkeypatch.setenv("CLUSTRIX_FAULT", f"{point}@{flag}")
-    with _passed(flag):
-        _work(open_path)
+    _work_though_killed(point, open_path, tmp_path, monkeypatch)
 
 
 def test_agent_is_killed_as_it_submits_to_slurm(slurm: object, host_with: Host, open_path: Path) -> None:

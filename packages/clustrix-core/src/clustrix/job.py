@@ -187,13 +187,13 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
             else:
                 self._await_end(timeout)
         except FutureTimeoutError:
-            raise NotDone(self.not_done(timeout)) from None
+            raise NotDone(self._not_done(timeout)) from None
         except KeyboardInterrupt:
             self._say_how_to_go_on()
             raise
         return self._read()
 
-    def not_done(self, timeout: float | None) -> str:
+    def _not_done(self, timeout: float | None) -> str:
         """A sentence for who has waited so many seconds in vain: that it goes on, or what it waits for."""
         status = self.status()
         waits = status.reason and status.state is not JobState.RUNNING

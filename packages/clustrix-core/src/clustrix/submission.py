@@ -138,7 +138,7 @@ def forbidden(reason: str) -> Iterator[None]:
 def _check_allowed() -> None:
     if _forbidden:
         raise ClustrixError(_forbidden)
-    if current.brought_along is not None and not _is_installed():
+    if current.brought_along and not _is_installed():
         raise ClustrixError(
             "a job on another machine submits none: what runs it there cannot. Call the function, which runs it in place; or have clustrix "
             f"installed in the job's Python ({sys.executable})"

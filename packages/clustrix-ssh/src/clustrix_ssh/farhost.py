@@ -253,11 +253,23 @@ class FarHost:
         looking = self._looking.get(before)
         if looking is None:
             looking = self._looking[before] = asyncio.ensure_future(self._look_for_python(before))
+            looking.add_done_callback(lambda done: self._outdate(before, done))
         done, _ = await asyncio.wait([looking], timeout=patience_s)
         if not done:
             raise TimeoutError
         self._looking.pop(before, None)
         return looking.result()
+
+    def _outdate(self, before: Preamble, done: asyncio.Future[tuple[str, str]]) -> None:
+        """Whoever waited for it may be gone: who comes much later has it looked at anew."""
+
+        def forget() -> None:
+            if self._looking.get(before) is done:
+                del self._looking[before]
+
+        if not done.cancelled():
+            done.exception()  # else it is complained of that nobody has asked
+        asyncio.get_running_loop().call_later(2 * _PREAMBLE_SECONDS, forget)
 
     async def _look_for_python(self, before: Preamble) -> tuple[str, str]:
         agent = await self.agent()

@@ -14,8 +14,8 @@ from clustrix_ssh.agent.client import Agent
 from clustrix_ssh.farhost import FarHost
 from clustrix_ssh.preamble import Preamble, preamble
 from clustrix_ssh.rows import Row
-from clustrix_ssh.schedulers.interface import Answer, Need, Refused, Scheduler, Seen, Unavailable
-from clustrix_ssh.submitting import run
+from clustrix_ssh.schedulers.interface import Need, Refused, Scheduler, Seen, Unavailable
+from clustrix_ssh.submitting import answer_of, run, submission
 
 _HERE = "{}.{}".format(*sys.version_info[:2])
 _ASK = "import sys; print('\\nclustrix-python', *sys.version_info[:2], sys.executable)"
@@ -43,7 +43,8 @@ async def look_from_node(
     try:
         script = _script(scheduler, settings, before, python, folder, name)
         await agent.ask("many", ops=[{"do": "folders", "paths": [folder]}])
-        number = scheduler.read_submitted(await _submit(agent, scheduler, folder, script))
+        reply = await agent.ask("once", script.encode(), **submission(scheduler, folder))
+        number = scheduler.read_submitted(answer_of(reply))
     except (Refused, Unavailable) as error:
         await agent.ask("remove", paths=[folder])
         return [
@@ -82,20 +83,6 @@ def _script(
         f"{before.python or shlex.quote(python)} -c {shlex.quote(_ASK)}",
     ]
     return scheduler.script(need, lines)
-
-
-async def _submit(agent: Agent, scheduler: Scheduler, folder: str, script: str) -> Answer:
-    reply = await agent.ask(
-        "once",
-        script.encode(),
-        folder=folder,
-        argv=list(scheduler.submit_command()),
-        clear=list(scheduler.cleared_variables),
-        keep_variables=list(scheduler.kept_variables),
-        timeout_s=60,
-        login=scheduler.login,
-    )
-    return Answer(reply.header["status"], reply.header["out"], reply.payload.decode("utf-8", "replace"))
 
 
 async def _awaited(

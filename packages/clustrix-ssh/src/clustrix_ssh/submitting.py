@@ -100,12 +100,7 @@ class Submitter:
     def _once(self, name: str) -> dict[str, Any]:
         return {
             "do": "once",
-            "folder": self._far.paths.batch(name),
-            "argv": list(self.scheduler.submit_command()),
-            "clear": list(self.scheduler.cleared_variables),
-            "keep_variables": list(self.scheduler.kept_variables),
-            "timeout_s": SUBMIT_SECONDS,
-            "login": self.scheduler.login,
+            **submission(self.scheduler, self._far.paths.batch(name)),
         }
 
     async def _number(self, agent: Agent, name: str, reply: Reply, jobs: Sequence[FarJob]) -> str:
@@ -126,8 +121,7 @@ class Submitter:
     def _read(self, reply: Reply) -> str:
         if reply.header.get("unknown"):
             raise Unavailable("nobody saw what became of the submission")
-        answer = Answer(reply.header["status"], reply.header["out"], reply.payload.decode("utf-8", "replace"))
-        return self.scheduler.read_submitted(answer)
+        return self.scheduler.read_submitted(answer_of(reply))
 
     async def _find(self, agent: Agent, name: str) -> str | None:
         command = self.scheduler.find(self._far.facts["user"], [name])
@@ -196,7 +190,24 @@ async def run(agent: Agent, command: Command, timeout_s: float = 60.0) -> Answer
         if error.kind == "timeout":
             return Answer(124, "", f"{error.text}: Connection timed out")
         raise
+    return answer_of(reply)
+
+
+def answer_of(reply: Reply) -> Answer:
+    """What a command has said, from what the agent tells of it."""
     return Answer(reply.header["status"], reply.header["out"], reply.payload.decode("utf-8", "replace"))
+
+
+def submission(scheduler: Scheduler, folder: str) -> dict[str, Any]:
+    """How the agent is asked to submit the script that comes along, once; ``folder``: keeps the answer."""
+    return {
+        "folder": folder,
+        "argv": list(scheduler.submit_command()),
+        "clear": list(scheduler.cleared_variables),
+        "keep_variables": list(scheduler.kept_variables),
+        "timeout_s": SUBMIT_SECONDS,
+        "login": scheduler.login,
+    }
 
 
 def _without_do(op: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,20 +97,24 @@ class BlobStore:
         if self._is_there(ref):
             return
         with self._aside() as aside:
-            _write(aside, piece)
+            with _written(aside, piece) as fd:
+                os.fsync(fd)
             self._name(aside, ref)
 
     def _store_at_once(self, piece: Piece, size: int) -> BlobRef:
-        """Write it while its digest is made: it is most probably not there yet."""
+        """Write it while its digest is made: it is most probably not there yet.  If it is, nothing of that has to reach the disk."""
         found: list[str] = []
         hashing = threading.Thread(target=lambda: found.append(digest_of(piece)))
         hashing.start()
         try:
             with self._aside() as aside:
-                _write(aside, piece)
-                hashing.join()
-                ref = BlobRef(found[0], size)
-                if self._is_there(ref):
+                with _written(aside, piece) as fd:
+                    hashing.join()
+                    ref = BlobRef(found[0], size)
+                    there = self._is_there(ref)
+                    if not there:
+                        os.fsync(fd)
+                if there:
                     os.unlink(aside)
                 else:
                     self._name(aside, ref)
@@ -149,11 +153,13 @@ class BlobStore:
         sync_folder(folder)
 
 
-def _write(path: str, piece: Piece) -> None:
+@contextmanager
+def _written(path: str, piece: Piece) -> Iterator[int]:
+    """A file with all of it, open and not yet synced."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         write_all(fd, buffers_of(piece))
-        os.fsync(fd)
+        yield fd
     finally:
         os.close(fd)
 

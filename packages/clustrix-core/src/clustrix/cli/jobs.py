@@ -125,7 +125,7 @@ def result(context: click.Context, job: str, timeout: float | None, form: str, o
     handle = job_of(job)
     write = _writer(form)
     if not wait([handle], timeout).done:
-        click.echo(handle.not_done(timeout), err=True)
+        click.echo(handle._not_done(timeout), err=True)
         context.exit(TIMED_OUT)
     try:
         value = handle.result(0)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from clustrix.runner import checkpoints, layout
 
-brought_along: str | None = None
-"""The folder of this very code where it was sent along with a job; None where it is installed."""
+brought_along = False
+"""Whether this very code was sent along with a job, and need not be installed."""
 RECORD_BYTES = 512
 _PAUSE_SECONDS = 0.1
 """Between two reports that anybody sees; the last is always written."""

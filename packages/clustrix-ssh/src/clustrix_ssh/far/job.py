@@ -58,7 +58,7 @@ def run(folder: str, element: int | None = None) -> int:
         number=around.number,
     )
     processes.become_subreaper()
-    current.brought_along = os.path.dirname(layout.__file__)
+    current.brought_along = True
     starts = max(around.restarts or 0, again.times(folder))
     order = order_of(told, folder)._replace(ends=around.ends, attempt=told["attempt"] + starts)
     setup.print_into(order)

@@ -114,11 +114,8 @@ class Filing:
     def do_sweep(self, request, payload):
         """Remove blobs that were not used for long, and that no job needs which is there: it has touched them.  Once a day at most."""
         now, day = time.time(), 86400.0
-        try:
-            if now - os.stat(request["mark"]).st_mtime < day:
-                return {"removed": 0}
-        except FileNotFoundError:
-            pass  # the first time
+        if os.path.exists(request["mark"]) and now - os.stat(request["mark"]).st_mtime < day:
+            return {"removed": 0}
         write_file(request["mark"], b"")
         before = now - request["age_s"]
         for name in os.listdir(request["jobs"]) if os.path.isdir(request["jobs"]) else ():

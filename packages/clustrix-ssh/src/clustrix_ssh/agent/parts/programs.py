@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from clustrix_ssh.agent.parts.wire import Problem
 
@@ -72,10 +73,8 @@ class Programs:
     def end(self):
         """Nobody waits for those that still run."""
         for pid in list(self.running):
-            try:
+            with suppress(OSError):  # it has ended
                 os.killpg(pid, signal.SIGKILL)
-            except OSError:
-                pass  # it has ended
 
     def run(self, request, payload):
         """Run it to its end, or to its time limit."""
