@@ -20,7 +20,8 @@ _HEAD = """\
 # CPython's tests of executors
 
 CPython tests its own executors with `test.test_concurrent_futures`. The same tests run over [`ClusterExecutor`](../how-to/executors.md), and this table says
-what comes of each: {held} of {all} hold. The reason stands where one does not. A test of clustrix compares this with reality, in both directions. Not every version
+what comes of each: {held} of {all} hold. Groups whose names begin with `ThreadPool` are those for pools of threads, the others those for pools of processes, once for all ways to start
+these. `FutureTests` are not among them: they make their futures themselves, without an executor. The reason stands where one does not. A test of clustrix compares this with reality, in both directions. Not every version
 of Python has each of them.
 """
 

@@ -35,7 +35,7 @@ ROWS = {
         ("... between `qsub` and its answer", "test_pbs_sites.py::test_dispatcher_is_killed_between_qsub_and_its_answer"),
         ("... with the submitter, while a job runs", "test_slurm_ends.py::test_result_survives_the_submitter_and_the_dispatcher"),
         ("what runs a job is killed at each of its steps", "test_steps.py::test_job_is_killed_at_each_of_its_steps"),
-        ("a process of a job is killed from inside (PBS)", "test_pbs_ends.py::test_kill_from_inside_is_told"),
+        ("a process of a job is killed from inside (SGE, PBS)", "test_ends.py::test_kill_from_inside_is_told"),
     ),
     "The host": (
         ("its disk is full", "test_faults.py::test_disk_there_is_full"),
@@ -48,8 +48,7 @@ ROWS = {
     "The batch system": (
         ("Slurm's controller is down while a job is submitted", "test_slurm_ends.py::test_controller_is_down_while_a_job_is_submitted"),
         ("... while a job runs", "test_slurm_ends.py::test_controller_is_down_while_a_job_runs"),
-        ("SGE's master is away", "test_sge_ends.py::test_master_that_is_away_for_a_while_harms_nothing"),
-        ("PBS's server is away", "test_pbs_ends.py::test_server_that_is_away_for_a_while_harms_nothing"),
+        ("SGE's master, or PBS's server, is away", "test_ends.py::test_server_that_is_away_for_a_while_harms_nothing"),
         ("`sbatch` times out, and the job exists", "test_slurm_sites.py::test_sbatch_that_fails_after_it_has_submitted_runs_the_job_once"),
         ("`squeue` answers with nothing", "test_slurm_sites.py::test_empty_answers_change_nothing"),
         ("accounting is off", "test_slurm_sites.py::test_accounting_that_is_off_hides_no_end"),

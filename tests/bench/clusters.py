@@ -99,11 +99,10 @@ def _apart(times: int, *calls: Callable[[], object]) -> list[float]:
 
 
 async def _requests(server: Sshd) -> list[float]:
+    from clustrix.backends.interface import Onlooker
     from clustrix_ssh.farhost import FarHost
 
-    far = FarHost(
-        {**server.settings, "remote_work_dir": f"~/{_FAR}"}, Path("/nonexistent"), lambda jobs: None
-    )
+    far = FarHost(Onlooker({**server.settings, "remote_work_dir": f"~/{_FAR}"}, Path("/nonexistent")))
     agent = await far.agent()
     found = []
     for _ in range(500):

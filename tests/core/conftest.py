@@ -65,6 +65,12 @@ def gate(tmp_path: Path) -> Iterator[Path]:
     path.touch()
 
 
+@pytest.fixture
+def runs(tmp_path: Path) -> str:
+    """A file that gets a line each time that a job's function is called."""
+    return str(tmp_path / "runs")
+
+
 @contextmanager
 def _state_home(path: Path) -> Iterator[Path]:
     before = os.environ.get("XDG_STATE_HOME")

@@ -17,15 +17,27 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[2]
+"""Of the repository: scripts that import from the tests have it on their path."""
+
 # -- scripts
 
 
 def run_script(
-    text: str, *, folder: Path | None = None, stdin: str | None = None, timeout_s: float = 60, **env: str
+    text: str,
+    *,
+    code: int | None = 0,
+    folder: Path | None = None,
+    stdin: str | None = None,
+    timeout_s: float = 60,
+    **env: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script as users do, from a file in a folder of its own, to its end; ``env`` is added to the environment."""
+    """Run a script as users do, from a file in a folder of its own, to its end; ``env`` is added to the environment.
+
+    Fails unless it exits with the code; None: with any.
+    """
     with _script(text, folder) as (path, where):
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, path],
             cwd=where,
             env={**os.environ, **env},
@@ -35,6 +47,26 @@ def run_script(
             timeout=timeout_s,
             check=False,
         )
+    assert code in (None, done.returncode), done.stdout + done.stderr
+    return done
+
+
+def run_command(
+    *arguments: str, code: int | None = 0, folder: Path | None = None, stdin: str = "", **env: str
+) -> subprocess.CompletedProcess[str]:
+    """``clustrix ARGUMENTS``, to its end; fails unless it exits with the code; None: with any."""
+    done = subprocess.run(
+        [sys.executable, "-m", "clustrix", *arguments],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "200", **env},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert code in (None, done.returncode), done.stdout + done.stderr
+    return done
 
 
 @contextmanager
@@ -133,6 +165,31 @@ def everything_waits(folder: Path) -> Iterator[Any]:
     finally:
         gate.touch()
         job.result(timeout=20)
+
+
+# -- disks
+
+
+@contextmanager
+def small_disk(path: Path, size: str, more: str = "mode=700") -> Iterator[None]:
+    """A file system of that size at ``path`` while the block lasts; the test is skipped where none can be had."""
+    import pytest
+
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    path.mkdir(mode=0o700, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},{more}", "tmpfs", str(path)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def fill(path: Path) -> None:
+    """With a file that takes all the room there is."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
 
 
 # -- a state directory and its processes

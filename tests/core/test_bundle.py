@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clustrix import cluster
-from tests.core.support import run_script
+from tests.core.support import ROOT, run_script
 
 pytestmark = pytest.mark.usefixtures("state")
 
@@ -25,9 +25,7 @@ def write(folder: Path, files: dict[str, str]) -> Path:
 
 def output(text: str, folder: Path, **env: str) -> str:
     """What a script prints that must succeed."""
-    run = run_script(textwrap.dedent(text), folder=folder, **env)
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+    return run_script(textwrap.dedent(text), folder=folder, **env).stdout
 
 
 # -- modules
@@ -165,8 +163,7 @@ def test_edit_after_submission_changes_nothing(imports: str, body: str, file: st
     script = EDITED.format(imports=imports, body=body, file=file)
     if imports.startswith("from main"):
         script = script.replace("@cluster\ndef f():\n    ...\n", "")
-    root = str(Path(__file__).parents[2])
-    assert output(script, tmp_path, PYTHONPATH=root) == "old\n"
+    assert output(script, tmp_path, PYTHONPATH=str(ROOT)) == "old\n"
 
 
 def test_file_edited_between_submissions_is_sent_anew(tmp_path: Path) -> None:

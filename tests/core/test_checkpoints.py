@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 import clustrix
 from clustrix import checkpoint, cluster, current_job, restore
 from clustrix.errors import TimeLimitExceeded
-from clustrix.runner import checkpoints
+from clustrix.runner import checkpoints, frames, outcome, timelimit
 from tests.core.support import wait_until
 
 pytestmark = pytest.mark.usefixtures("state")
@@ -35,12 +36,30 @@ def count(steps: int) -> tuple[int, list[int]]:
 
 def test_call_goes_on_where_it_has_saved(state: Path) -> None:
     """Its time is up twice, and nothing is counted twice; nothing of it is left then."""
-    job = cluster(count, time=1, on_time_limit="requeue").submit(45)
+    job = cluster(count, time=2, on_time_limit="requeue").submit(80)
     steps, attempts = job.result(60)
-    assert steps == 45
+    assert steps == 80
     assert attempts == list(range(1, len(attempts) + 1))
     assert len(attempts) >= 3
     wait_until(lambda: not list(state.rglob("checkpoints/*")), "nothing that it has saved is left")
+
+
+def test_time_that_is_up_before_the_call_begins_is_told_as_that() -> None:
+    """A process that was long in coming was interrupted before its time was looked at: its function was told to have raised that."""
+    for wait_s in (0.0, 1e-4, 1e-3) * 100:
+        began = time.time()
+        ends = began + wait_s + timelimit.notice(1)
+        call = partial(_spin, began + 1e-3)
+        parts = timelimit.of_call(call, 1, ends, "/nonexistent")
+        meta, _ = frames.unpack(b"".join(parts))
+        assert meta["kind"] in (outcome.ENDED, outcome.VALUE)
+    time.sleep(0.01)  # no interruption comes later
+
+
+def _spin(until: float) -> list[frames.Buffer]:
+    while time.time() < until:
+        continue
+    return outcome.of_value(1)
 
 
 def test_item_goes_on_where_it_has_saved() -> None:

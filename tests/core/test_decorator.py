@@ -317,8 +317,7 @@ if __name__ == "__main__":
 
 def test_nested_submission_on_one_core_does_not_wait_for_itself(fresh_state: Any) -> None:
     """A job that waits for jobs of its own lends them its core."""
-    run = run_script(NESTED)
-    assert run.stdout == "1 [3, 2, 1, 0] [0, 0, 0]\n", run.stderr
+    assert run_script(NESTED).stdout == "1 [3, 2, 1, 0] [0, 0, 0]\n"
 
 
 def test_same_key_is_one_job(tmp_path: Any) -> None:

@@ -73,7 +73,7 @@ def test_docstring_draws_the_tree() -> None:
     drawn: dict[str, tuple[str, str]] = {}
     above: list[str] = []
     for line in (errors.__doc__ or "").splitlines():
-        match = re.fullmatch(r"    ((?:[│ ]   )*)(?:[├└]── )?(\w+)(?: \(also ([\w.]+)\))?(?:  .*)?", line)
+        match = re.fullmatch(r"    ((?:[│ ]   )*)(?:[├└]── )?(\w+)(?: \(also ([\w., ]+)\))?(?:  .*)?", line)
         if match:
             depth = len(match[1]) // 4 + ("──" in line)
             above[depth:] = [match[2]]
@@ -84,7 +84,9 @@ def test_docstring_draws_the_tree() -> None:
         public = next(parent for parent in cls.__mro__[1:] if not parent.__name__.startswith("_"))
         assert public.__name__ == base
         found = [parent.__name__ for parent in cls.__bases__ if not issubclass(parent, ClustrixError)]
-        assert [name for name in found if name != "Exception"] == ([also.rpartition(".")[2]] if also else [])
+        assert [name for name in found if name != "Exception"] == [
+            name.rpartition(".")[2] for name in also.split(", ") if name
+        ]
 
 
 def test_job_error_says_all_it_knows() -> None:

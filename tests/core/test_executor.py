@@ -6,7 +6,6 @@ import asyncio
 import concurrent.futures
 import functools
 import os
-import re
 import runpy
 import signal
 import threading
@@ -22,12 +21,12 @@ from clustrix import ClusterExecutor, JobState, attach, cluster
 from clustrix.backends.local.capacity import machine_cores
 from clustrix.errors import ConfigError, JobCancelled, JobKilled, UnknownOption
 from tests.core.support import (
+    ROOT,
     add_line,
     everything_waits,
     lines,
     newest_job,
     pid,
-    run_script,
     running_script,
     wait_for_file,
     wait_until,
@@ -104,9 +103,8 @@ def test_killed_call_breaks_no_other(executor: ClusterExecutor) -> None:
     assert executor.submit(int, "1").result(20) == 1
 
 
-def test_cancel_before_and_during_the_run(tmp_path: Path, executor: ClusterExecutor) -> None:
+def test_cancel_before_and_during_the_run(tmp_path: Path, runs: str, executor: ClusterExecutor) -> None:
     """A call that waits never runs; one that runs is ended, and not left to run on."""
-    runs = str(tmp_path / "runs")
     with everything_waits(tmp_path):
         future = executor.submit(add_line, runs)
         assert future.cancel() is True
@@ -159,8 +157,8 @@ with ClusterExecutor(cores=1) as executor:
 
 def test_future_outlives_its_submitter(tmp_path: Path, gate: Path) -> None:
     """After a kill -9 in the middle of the ``with``, the future's id gives the result in another process."""
-    root = str(Path(__file__).parents[2])
-    with running_script(SUBMITTER.format(gate=str(gate)), folder=tmp_path, PYTHONPATH=root) as script:
+    text = SUBMITTER.format(gate=str(gate))
+    with running_script(text, folder=tmp_path, PYTHONPATH=str(ROOT)) as script:
         assert script.stdout is not None
         job = attach(script.stdout.readline().strip())
         wait_until(lambda: job.state is JobState.RUNNING, "it runs")
@@ -347,17 +345,7 @@ def test_options_reach_the_jobs() -> None:
         assert future.status().name == "sweep"
 
 
-def test_page_of_the_documentation_works(tmp_path: Path) -> None:
-    """docs/how-to/executors.md: each block is a program that runs."""
-    page = Path(__file__).parents[2] / "docs/how-to/executors.md"
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    assert len(blocks) >= 3
-    for text in blocks:
-        run = run_script(text, folder=tmp_path)
-        assert (run.returncode, run.stderr) == (0, ""), text
-
-
 def test_page_of_what_holds_is_fresh() -> None:
     """docs/reference/executor-conformance.md is what the table says: `hatch run docs:conformance` writes it."""
-    found = runpy.run_path(str(Path(__file__).parents[2] / "docs/conformance.py"))
+    found = runpy.run_path(str(ROOT / "docs/conformance.py"))
     assert found["PAGE"].read_text(encoding="utf-8") == found["page"]()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 import clustrix
 from clustrix import cluster
+from tests.core.support import run_command
 
 pytestmark = pytest.mark.usefixtures("state")
 
@@ -29,10 +27,8 @@ def test_nothing_is_submitted() -> None:
 
 def test_dry_run() -> None:
     """Of a program, and of a grid."""
-    base = [sys.executable, "-m", "clustrix", "run", "--dry-run", "--cores", "1"]
     for more, words in (
         (["--", "false"], "false would run on local, on this machine, with 1 core"),
         (["--grid", "a=1:5", "--", "false", "{a}"], "for each of 5 items"),
     ):
-        done = subprocess.run([*base, *more], capture_output=True, text=True, check=True)
-        assert words in done.stdout
+        assert words in run_command("run", "--dry-run", "--cores", "1", *more).stdout

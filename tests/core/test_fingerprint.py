@@ -18,7 +18,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +28,7 @@ from hypothesis import strategies as st
 
 from clustrix.bundle.fingerprint import fingerprint_call, fingerprint_map
 from clustrix.errors import BundleError
+from tests.core.support import ROOT
 
 
 def digest(*args: Any, **kwargs: Any) -> str:
@@ -240,10 +240,9 @@ while head := pipe.read(4):
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[Callable[[Any], str]]:
     """The digest of a value in a process that hashes texts otherwise."""
-    root = str(Path(__file__).parents[2])
     with subprocess.Popen(
         [sys.executable, "-c", SERVER],
-        env={**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": root},
+        env={**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:

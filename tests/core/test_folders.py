@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,6 +146,15 @@ def test_folder_that_holds_something_is_not_used_again(ready: Path) -> None:
     assert not folders.reuse(str(more), str(ready))
 
 
+def test_folder_of_a_job_elsewhere_is_not_used_again(ready: Path) -> None:
+    """Its result was fetched into it, and nothing that it has printed: it stayed behind, half put back."""
+    job = ready / "job"
+    job.mkdir()
+    (job / layout.RESULT).touch()
+    assert not folders.reuse(str(job), str(ready))
+    assert [path.name for path in job.iterdir()] == [layout.RESULT]
+
+
 def test_left_over_result_is_not_the_next_jobs(ready: Path) -> None:
     """A runner was killed while it wrote a long one: a short one written over it would end in its bytes."""
     job = finished(ready)
@@ -192,6 +202,22 @@ def test_what_a_killed_dispatcher_was_doing_is_swept(ready: Path) -> None:
 
 
 @LINUX
+def test_folder_is_removed_though_another_removes_some_of_it(tmp_path: Path) -> None:
+    """As a dispatcher and ``clustrix clean`` may: what the other was first with keeps nobody from the rest."""
+    folder = tmp_path / "job"
+    (folder / "worker-1").mkdir(parents=True)
+    for name in range(3000):
+        (folder / "worker-1" / str(name)).touch()
+    (folder / "exit-1").touch()
+    thread = threading.Thread(target=folders.remove, args=(str(folder),))
+    thread.start()
+    # The names of what is above are known by then, and come last.
+    wait_until(lambda: len(os.listdir(folder / "worker-1")) < 3000, "it has begun")
+    (folder / "exit-1").unlink()
+    thread.join(30)
+    assert not folder.exists()
+
+
 def test_who_follows_a_silent_job_does_not_see_the_next_ones_output(fresh_state: Path, gate: Path) -> None:
     """Its file stays open here, and so is not used again; others are."""
 

@@ -150,11 +150,11 @@ def test_another_process_attaches(gate: Path) -> None:
     job = speak.submit(str(gate))
     script = "from clustrix import attach; j = attach({!r}); print(j.name, {}, j.logs().strip())"
     wait_until(lambda: job.logs(), "it has printed")
-    early = run_script(script.format(job.id, "j.state"))
-    assert early.stdout.split()[-2:] == ["RUNNING", "spoken"], early.stderr
+    early = run_script(script.format(job.id, "j.state")).stdout
+    assert early.split()[-2:] == ["RUNNING", "spoken"]
     gate.touch()
-    late = run_script(script.format(job.id, "j.result(), j.state"))
-    assert late.stdout.endswith("speak {'a': 1} SUCCEEDED spoken\n"), late.stderr
+    late = run_script(script.format(job.id, "j.result(), j.state")).stdout
+    assert late.endswith("speak {'a': 1} SUCCEEDED spoken\n")
     assert attach(job.id).result() == {"a": 1}
 
 
@@ -226,8 +226,7 @@ def work():
 
 print(work.submit().id)
 """
-    run = run_script(script)
-    assert attach(run.stdout.strip()).result(timeout=20) == 7, run.stderr
+    assert attach(run_script(script).stdout.strip()).result(timeout=20) == 7
     assert lines(path) == ["run"]
 
 

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ else:
 ROOT = Path(__file__).parents[2]
 DISTRIBUTIONS = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
 SOURCES = sorted(ROOT.glob("packages/*/src/**/*.py"))
+MODULES = {
+    ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
+    for root in ROOT.glob("packages/*/src")
+    for path in root.rglob("*.py")
+}
 CORE = ROOT / "packages/clustrix-core/src/clustrix"
 ROOMS = {
     f"clustrix.{path.stem}"
@@ -67,6 +73,29 @@ def _may_travel(name: str) -> bool:
     # cloudpickle and tblib: used where the job's Python has them.
     top = name.partition(".")[0]
     return name.startswith("clustrix.runner") or top in sys.stdlib_module_names | {"cloudpickle", "tblib"}
+
+
+def test_no_module_leads_back_to_itself() -> None:
+    """Imports make no circle, also counting those within functions and for type checkers: each module can be read before those that use it."""
+    order = TopologicalSorter({module: _imported_by(module) for module in MODULES})
+    order.prepare()  # raises CycleError, which names them
+
+
+def _imported_by(module: str) -> set[str]:
+    """The modules of ours that one imports.  Those of a package's lazy names are left out: they are above it."""
+    found: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(MODULES[module].read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in MODULES else str(node.module) for name in inner}
+        lazy = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if not (lazy and MODULES[module].name == "__init__.py"):
+            waiting += ast.iter_child_nodes(node)
+    return found & MODULES.keys()
 
 
 def test_readme_begins_with_the_two_commands() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from clustrix import attach, cluster
 from tests.core.support import (
+    ROOT,
     dispatchers_of,
     end_everything,
     lines,
@@ -20,12 +21,11 @@ from tests.core.support import (
     wait_until,
 )
 
-ROOT = str(Path(__file__).parents[2])
 INLINE = {"CLUSTRIX_DISPATCHER": "inline"}
 
 PRELUDE = f"""
 import os, sys, time
-sys.path.append({ROOT!r})
+sys.path.append({str(ROOT)!r})
 from pathlib import Path
 from clustrix import attach, cluster
 from clustrix.backends.local.capacity import machine_cores
@@ -68,9 +68,7 @@ def processes_in(state: Path) -> dict[int, str]:
 
 def run(folder: Path, script: str, exit_code: int = 0) -> list[str]:
     """The lines that a script without background processes prints."""
-    done = run_script(PRELUDE + script, folder=folder, **INLINE)
-    assert done.returncode == exit_code, done.stderr
-    return done.stdout.splitlines()
+    return run_script(PRELUDE + script, code=exit_code, folder=folder, **INLINE).stdout.splitlines()
 
 
 def was_started(state: Path) -> bool:
@@ -156,9 +154,10 @@ def test_process_ends_in_silence(home: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["pass", "os._exit(0)"], ids=["ends", "exits"])
-def test_submitter_that_ends_at_once_loses_nothing(home: Path, tmp_path: Path, ending: str) -> None:
+def test_submitter_that_ends_at_once_loses_nothing(
+    home: Path, tmp_path: Path, runs: str, ending: str
+) -> None:
     """Whether or not its jobs had been begun: each has its result in the next process, and one run."""
-    runs = str(tmp_path / "runs")
     (ids,) = run(
         tmp_path, f"print(*(note.submit({runs!r}, str(n)).id for n in range(6)), flush=True); {ending}"
     )

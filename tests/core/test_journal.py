@@ -56,6 +56,15 @@ def ask(place: Place, query: str) -> list[tuple[object, ...]]:
         return sql.execute(query).fetchall()
 
 
+def count_elsewhere(place: Place) -> int:
+    """How many jobs another process finds, which closes the journal behind it."""
+    text = "import sqlite3, sys; sql = sqlite3.connect(sys.argv[1]); print(*sql.execute('SELECT count(*) FROM jobs').fetchone()); sql.close()"
+    done = subprocess.run(
+        [sys.executable, "-c", text, place.database], check=True, capture_output=True, text=True
+    )
+    return int(done.stdout)
+
+
 # -- the file
 
 
@@ -91,6 +100,15 @@ def test_journal_is_opened_again_as_it_was(place: Place) -> None:
 
 
 # -- jobs
+
+
+def test_second_connection_of_a_process_leaves_the_first_its_locks(journal: Journal, place: Place) -> None:
+    """What is submitted over the first is there for others, also when another process has closed the journal meanwhile."""
+    submit(journal, "1")
+    Journal(place).close()
+    assert count_elsewhere(place) == 1
+    submit(journal, "2")
+    assert count_elsewhere(place) == 2
 
 
 def test_history_has_every_change_in_order(journal: Journal) -> None:
@@ -234,6 +252,19 @@ def test_half_blanked_environment_file(
     assert variables.read(os.path.join(place.environments, name)) == dict(os.environ)
 
 
+def test_half_blanked_environment_file_is_not_taken_for_whole(journal: Journal, place: Place) -> None:
+    """A submitter that has filled it before, and to which nobody has told anything, has its next job find all variables."""
+    seq = submit(journal, "A")
+    journal.finish([Outcome(seq, JobState.SUCCEEDED)])
+    (file,) = Path(place.environments).iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:32] + bytes(len(whole) - 32))
+    submit(journal, "B")
+    assert variables.read(os.path.join(place.environments, journal.job("B").environ)) == dict(os.environ)
+    journal.drop_environs()
+    assert not any(file.read_bytes())
+
+
 def test_log_has_its_size_in_advance(journal: Journal, place: Place) -> None:
     """What is behind the log's last frame is nothing: rows stay, and others see them."""
     first = submit(journal, "A")
@@ -367,13 +398,15 @@ def test_journal_of_an_earlier_step_is_brought_up_to_date(place: Place, step: in
             marks = ", ".join("?" * len(row))
             sql.execute(f"INSERT INTO jobs ({columns}) VALUES ({marks})", row)  # noqa: S608 -- from above
         sql.execute("INSERT INTO events VALUES (1, 1, 2.0, 'SUCCEEDED', '')")
+        if step >= 3:  # since then whoever writes an end down lists it
+            sql.execute("INSERT INTO listed VALUES (1, 'SUCCEEDED', 'f', 1.0, '', '{}')")
         sql.commit()
     opened = Journal(place)
     try:
         assert ask(place, "SELECT 1") == [(1,)]
         assert opened.job("J0").state is JobState.SUCCEEDED
         assert [record.id for record in opened.live(HERE)] == ["J1"]
-        assert opened.job("J1").attempt == 1
+        assert opened.job("J1").attempt == opened.job("J1").prepared == 1
         assert opened.submit(new_job("J2")) == "J2"
         assert ask(place, "PRAGMA user_version") == [(VERSION,)]
         assert ask(place, "SELECT count(*) FROM listed") == [(1,)]

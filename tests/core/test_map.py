@@ -83,9 +83,8 @@ def test_ten_thousand_items() -> None:
     assert square.map(range(10_000)).result(timeout=60) == [n * n for n in range(10_000)]
 
 
-def test_large_items_and_results(tmp_path: Path) -> None:
+def test_large_items_and_results(runs: str) -> None:
     """Arrays go in and come out as memory of their own, which may be changed."""
-    runs = str(tmp_path / "runs")
 
     @cluster
     def double(array: Any, common: Any) -> Any:
@@ -125,9 +124,8 @@ def test_map_runs_on_several_cores_at_once() -> None:
 # -- failures
 
 
-def test_failure_stays_at_its_place(tmp_path: Path) -> None:
+def test_failure_stays_at_its_place(runs: str) -> None:
     """An item that raises raises at its place; the others have their results, and nothing runs twice."""
-    runs = str(tmp_path / "runs")
 
     @cluster
     def f(n: int) -> int:
@@ -151,9 +149,8 @@ def test_failure_stays_at_its_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("items", [10, 600])
-def test_killed_worker_fails_its_item_alone(items: int, tmp_path: Path) -> None:
+def test_killed_worker_fails_its_item_alone(items: int, runs: str) -> None:
     """What a worker dies of is the error of the item that it was in; every other item runs, and runs once."""
-    runs = str(tmp_path / "runs")
 
     @cluster
     def f(n: int) -> int:
@@ -177,9 +174,8 @@ def test_killed_worker_fails_its_item_alone(items: int, tmp_path: Path) -> None:
         jobs.result(timeout=10)
 
 
-def test_every_item_may_kill_its_worker(tmp_path: Path) -> None:
+def test_every_item_may_kill_its_worker(runs: str) -> None:
     """However many die, each costs one item: the map comes to its end."""
-    runs = str(tmp_path / "runs")
 
     @cluster
     def f(n: int) -> None:

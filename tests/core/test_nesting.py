@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from clustrix import cluster
+from clustrix.backends.local.capacity import machine_cores
 from clustrix.errors import NestedTooDeep, WaitsForItself
-from tests.core.support import run_script
+from tests.core.support import add_line, lines, run_script, wait_for_file, wait_until
 
 pytestmark = pytest.mark.usefixtures("state")
 
@@ -18,9 +20,9 @@ def test_module_that_calls_its_jobs_when_it_is_imported_is_told(tmp_path: Path) 
     (tmp_path / "unguarded.py").write_text(
         "from clustrix import cluster\n@cluster\ndef f():\n    return 1\nf.submit().result()\n"
     )
-    run = run_script("import unguarded", folder=tmp_path, timeout_s=100)
-    assert "NestedTooDeep" in run.stderr
-    assert 'if __name__ == "__main__":' in run.stderr
+    told = run_script("import unguarded", code=1, folder=tmp_path, timeout_s=100).stderr
+    assert "NestedTooDeep" in told
+    assert 'if __name__ == "__main__":' in told
 
 
 def test_error_says_how_deep() -> None:
@@ -36,9 +38,9 @@ def test_call_that_is_made_within_itself_is_told(tmp_path: Path, option: str) ->
     (tmp_path / "within.py").write_text(
         f"from clustrix import cluster\n@cluster({option})\ndef f():\n    return 1\nf.submit().result()\n"
     )
-    run = run_script("import within", folder=tmp_path, timeout_s=60)
-    assert "WaitsForItself" in run.stderr
-    assert 'if __name__ == "__main__":' in run.stderr
+    told = run_script("import within", code=1, folder=tmp_path).stderr
+    assert "WaitsForItself" in told
+    assert 'if __name__ == "__main__":' in told
 
 
 @cluster(reuse=True)
@@ -65,3 +67,35 @@ def test_call_with_another_argument_is_another_call() -> None:
         return down.submit(number - 1).result() + 1 if number else 0
 
     assert down.submit(2).result(timeout=60) == 2
+
+
+def fail() -> None:
+    raise ValueError("once")
+
+
+@cluster(cores=machine_cores())
+def cancel_a_retry(ready: str, gate: str) -> None:
+    """Submits a call that fails, cancels it while it waits for its next attempt, and goes on with all cores."""
+    child = cluster(retries=1, retry_delay=600)(fail).submit()
+    wait_until(lambda: "attempt 2" in child.status().reason, "the first attempt has failed")
+    child.cancel()
+    wait_until(child.done, "the call is cancelled")
+    add_line(ready)
+    wait_for_file(gate)
+
+
+def test_parent_of_a_call_that_was_cancelled_between_attempts_has_its_cores(
+    tmp_path: Path, gate: Path
+) -> None:
+    """It lends them to those that it has submitted, as long as these live, and to nobody else."""
+    ready, runs = tmp_path / "ready", tmp_path / "runs"
+    parent = cancel_a_retry.submit(str(ready), str(gate))
+    wait_until(ready.exists, "the call is cancelled")
+    other = cluster(add_line).submit(str(runs))
+    wait_until(lambda: other.status().reason or other.done(), "the other waits")
+    time.sleep(0.3)
+    assert not runs.exists()
+    gate.touch()
+    assert parent.result(timeout=20) is None
+    other.result(timeout=20)
+    assert lines(runs) == ["run"]

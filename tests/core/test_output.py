@@ -13,7 +13,7 @@ import pytest
 
 from clustrix import attach, cluster
 from clustrix.runner.setup import THREAD_VARIABLES
-from tests.core.support import everything_waits, run_script, running_script, wait_for_file, wait_until
+from tests.core.support import ROOT, everything_waits, run_script, running_script, wait_for_file, wait_until
 
 pytestmark = pytest.mark.usefixtures("state")
 
@@ -53,7 +53,7 @@ def test_prints_of_a_call_appear_where_the_caller_prints(capsys: pytest.CaptureF
 def test_prints_of_a_call_reach_the_terminal_of_a_script() -> None:
     """In a real process; and only once."""
     text = "from tests.core.test_output import speak\nspeak()\nprint()\nprint('after')\n"
-    run = run_script(text, PYTHONPATH=str(Path(__file__).parents[2]), PYTHONIOENCODING="utf-8")
+    run = run_script(text, PYTHONPATH=str(ROOT), PYTHONIOENCODING="utf-8")
     assert run.stdout == PRINTED + "\nafter\n"
     assert run.stderr == ERRORS
 
@@ -222,11 +222,8 @@ def test_job_changes_nothing_for_the_next(tmp_path: Path) -> None:
 
 def test_standard_input_of_a_job_is_empty() -> None:
     """input() in a job ends; it does not wait for somebody at a terminal."""
-    run = run_script(
-        "from clustrix import cluster\nprint(repr(cluster(lambda: __import__('sys').stdin.read())()))",
-        stdin="x",
-    )
-    assert run.stdout == "''\n", run.stderr
+    script = "from clustrix import cluster\nprint(repr(cluster(lambda: __import__('sys').stdin.read())()))"
+    assert run_script(script, stdin="x").stdout == "''\n"
 
 
 @pytest.mark.parametrize("cores", [1, 2])

@@ -24,10 +24,9 @@ from clustrix.errors import (
     TimeLimitExceeded,
 )
 from clustrix.runner.setup import THREAD_VARIABLES
-from tests.core.support import alive, everything_waits, lines, run_script, running_script, wait_until
+from tests.core.support import ROOT, alive, everything_waits, lines, run_script, running_script, wait_until
 
 pytestmark = pytest.mark.usefixtures("state")
-ROOT = str(Path(__file__).parents[2])
 
 SLOW = """
 import os, time
@@ -248,8 +247,7 @@ with everything_waits(Path.cwd()):
     Path("helper_of_18.py").write_text("def answer(): return 'edited'\\n")
 print(job.result(timeout=20))
 """
-    run = run_script(script, folder=tmp_path, PYTHONPATH=ROOT)
-    assert run.stdout == "submitted\n", run.stderr
+    assert run_script(script, folder=tmp_path, PYTHONPATH=str(ROOT)).stdout == "submitted\n"
 
 
 def test_pain_24_a_thread_per_core(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,8 +292,8 @@ print({job.result() for job in jobs[::3]}, {job.result() for job in jobs[1::3]},
 configure(profile="large")
 print(plain()[0], small()[0], small.options(profile="large")()[0], large.options(profile=None)()[0])
 """
-    run = run_script(script, folder=tmp_path, OMP_NUM_THREADS="5")
-    assert run.stdout.splitlines() == [
+    shown = run_script(script, folder=tmp_path, OMP_NUM_THREADS="5").stdout
+    assert shown.splitlines() == [
         "{('small', '5')} {('large', '5')} {(None, '5')}",
         "large small large None",
-    ], run.stderr
+    ]

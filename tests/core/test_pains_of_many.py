@@ -167,7 +167,6 @@ def test_pain_58_secrets_of_jobs(fresh_state: Path) -> None:
     """Secrets for the job end in logs; vaults ask at every call: secrets=["KEY"]; grep logs, scripts, journal."""
     key = "hunter2-and-more-than-that"
     run = run_script(UPLOAD, LAB_KEY=key)
-    assert run.returncode == 0, run.stderr
     assert str(len(key)) in run.stdout
     assert "refused: https://lab/?key=" + "*" * len(key) in run.stdout
     assert "child: ***" in run.stdout

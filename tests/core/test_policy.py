@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from clustrix import JobState, attach, cluster
+from clustrix.backends.local.capacity import machine_cores
+from clustrix.dispatcher.retrying import put_away
 from clustrix.errors import (
     ConfigError,
     JobCancelled,
@@ -19,7 +21,8 @@ from clustrix.errors import (
     MemoryLimitExceeded,
     TimeLimitExceeded,
 )
-from tests.core.support import add_line, lines, run_script, wait_until
+from clustrix.journal import Place
+from tests.core.support import ROOT, add_line, lines, pid, run_script, wait_for_file, wait_until
 
 pytestmark = pytest.mark.usefixtures("state")
 
@@ -169,22 +172,62 @@ except Exception as error:
 """
 
 
-@pytest.mark.fault
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "point", ["dispatcher.before-again", "dispatcher.after-again", "dispatcher.before-commit"]
-)
-def test_dispatcher_killed_between_tries(tmp_path: Path, fresh_state: Path, point: str) -> None:
-    """Each try is made once, whatever is killed."""
-    path = str(tmp_path / "runs")
+def _all_tries_are_made(folder: Path, fault: str) -> None:
+    """Three, each once, although something happens to the dispatcher between them."""
+    path = str(folder / "runs")
     run = run_script(
         RETRY_SCRIPT.format(path=path),
-        CLUSTRIX_FAULT=f"{point}@{tmp_path}/flag",
-        PYTHONPATH=str(Path(__file__).parents[2]),
+        CLUSTRIX_FAULT=f"{fault}@{folder}/flag",
+        PYTHONPATH=str(ROOT),
     )
-    assert run.stdout.splitlines()[1:] == ["3"], run.stdout + run.stderr
-    assert (tmp_path / "flag").exists()
+    assert run.stdout.splitlines()[1:] == ["3"]
+    assert (folder / "flag").exists()
     assert len(lines(path)) == 3
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["journal.again", "journal.again-done", "retry.put-away", "journal.finish"])
+def test_dispatcher_killed_between_tries(tmp_path: Path, fresh_state: Path, point: str) -> None:
+    """Each try is made once, whatever is killed."""
+    _all_tries_are_made(tmp_path, point)
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+def test_next_try_waits_for_the_disk(tmp_path: Path, fresh_state: Path) -> None:
+    """Where the folder of the one before cannot be moved away; on other machines the job never came to its end."""
+    _all_tries_are_made(tmp_path, "retry.put-away:1=ENOSPC")
+    (log,) = fresh_state.glob("clustrix/dispatchers/*.log")
+    assert "attempt 2 waits for the disk" in log.read_text()
+    assert log.read_text().count(" serves ") == 1
+
+
+def test_what_was_written_aside_is_not_kept(tmp_path: Path) -> None:
+    """A dispatcher that was killed while it fetched a result left half of it with the attempt, up to the job's own end and beyond."""
+    place = Place(str(tmp_path))
+    folder = Path(place.live, "job")
+    folder.mkdir(parents=True)
+    Path(place.kept).mkdir()
+    (folder / ".result-host-1-2").write_bytes(b"half")
+    (folder / "err").write_bytes(b"printed")
+    put_away(place, "job", 1)
+    assert os.listdir(Path(place.kept, "job.1")) == ["err"]
+
+
+def test_jobs_that_wait_are_told_why_once(tmp_path: Path, gate: Path) -> None:
+    """Another's next attempt, which comes back to its place among them, is no news of theirs."""
+    f = cluster(retries=1, retry_delay=0.3)(fail_first)
+    again = f.submit(str(tmp_path / "runs"), 1)
+    wait_until(lambda: "attempt 2" in again.status().reason, "it waits for its second try")
+    full = cluster(cores=machine_cores())(wait_for_file).submit(str(gate))
+    behind = cluster(pid).submit()
+    wait_until(lambda: "waits for a core" in again.status().reason, "its pause is over")
+    gate.touch()
+    for job in (full, behind, again):
+        job.result(timeout=20)
+    told = [state for _, state, _ in behind._home.journal.history(behind.id)]
+    assert told == ["CREATED", "QUEUED", "RUNNING", "SUCCEEDED"]
 
 
 # -- maps

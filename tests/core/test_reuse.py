@@ -12,6 +12,7 @@ import pytest
 from clustrix import JobState, MapResult, attach, cluster, configure
 from clustrix.errors import BundleError, KeyTaken
 from tests.core.support import (
+    ROOT,
     add_line,
     everything_waits,
     lines,
@@ -21,13 +22,6 @@ from tests.core.support import (
 )
 
 pytestmark = pytest.mark.usefixtures("state")
-ROOT = str(Path(__file__).parents[2])
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> str:
-    """A file that gets a line each time that a job's function is called."""
-    return str(tmp_path / "runs")
 
 
 @cluster(reuse=True)
@@ -225,7 +219,7 @@ print(f(1))
     found = []
     for text in ("return x", "return x  # so", "return -x", "return x"):
         (tmp_path / "helper.py").write_text(f"def g(x):\n    {text}\n")
-        run = run_script(script, folder=tmp_path, PYTHONPATH=ROOT, PYTHONDONTWRITEBYTECODE="1")
+        run = run_script(script, folder=tmp_path, PYTHONPATH=str(ROOT), PYTHONDONTWRITEBYTECODE="1")
         found.append(run.stdout)
     assert found == ["1\n", "1\n", "-1\n", "1\n"]
     assert len(lines(runs)) == 2

@@ -17,6 +17,7 @@ from clustrix import attach, cluster
 from clustrix.errors import JobCancelled
 from clustrix.journal import Place
 from tests.core.support import (
+    ROOT,
     add_line,
     alive,
     lines,
@@ -25,22 +26,9 @@ from tests.core.support import (
     wait_for_file,
     wait_until,
 )
+from tests.core.test_reuse import add
 
 pytestmark = pytest.mark.usefixtures("state")
-ROOT = str(Path(__file__).parents[2])
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> str:
-    """A file that gets a line each time that a job's function is called."""
-    return str(tmp_path / "runs")
-
-
-@cluster(reuse=True)
-def add(runs: str, x: Any, y: Any = 0) -> Any:
-    add_line(runs, str(x))
-    return x + y
-
 
 # -- what came to nothing
 
@@ -148,10 +136,10 @@ if __name__ == "__main__":
 
 def test_script_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     """Run again, it runs only what it had not come to; a comment added meanwhile is no change."""
-    assert run_script(SCRIPT, folder=tmp_path, PYTHONPATH=ROOT).returncode == -signal.SIGKILL
+    run_script(SCRIPT, code=-signal.SIGKILL, folder=tmp_path, PYTHONPATH=str(ROOT))
     assert lines(tmp_path / "runs") == ["0", "1", "2", "3"]
     (tmp_path / "second").touch()
-    again = run_script("# once more\n" + SCRIPT, folder=tmp_path, PYTHONPATH=ROOT, PYTHONHASHSEED="3")
+    again = run_script("# once more\n" + SCRIPT, folder=tmp_path, PYTHONPATH=str(ROOT), PYTHONHASHSEED="3")
     assert again.stdout == "55\n", again.stderr
     assert lines(tmp_path / "runs") == ["0", "1", "2", "3", "4", "5"]
 
@@ -178,7 +166,7 @@ print(*[f.submit(n).id for n in range(20)])
     processes = [
         subprocess.Popen(
             [sys.executable, str(path)],
-            env={**os.environ, "PYTHONPATH": ROOT},
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -230,7 +218,7 @@ def work(folder):
 print(work.submit(os.getcwd()).id, flush=True)
 work(os.getcwd())
 """
-    with running_script(script, folder=tmp_path, PYTHONPATH=ROOT) as process:
+    with running_script(script, folder=tmp_path, PYTHONPATH=str(ROOT)) as process:
         assert process.stdout is not None
         job, pid = process.stdout.readline().strip(), int(process.stdout.readline())
         process.send_signal(signal.SIGINT)

@@ -111,6 +111,22 @@ def test_table_of_faults_is_fresh() -> None:
     assert found["PAGE"].read_text(encoding="utf-8") == found["page"]()
 
 
+def test_every_cut_point_was_tried() -> None:
+    """docs/explanation/cut-points.md has each point of the code with what came of it, or a test: `hatch run docs:cuts` writes it."""
+    found = runpy.run_path(str(DOCS / "cuts.py"))
+    assert found["PAGE"].read_text(encoding="utf-8") == found["page"]()
+    for test in found["ELSEWHERE"].values():
+        path, _, name = test.partition("::")
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), test
+
+
+def test_picture_of_the_rooms_is_fresh() -> None:
+    """docs/explanation/rooms.svg is what the imports are: `hatch run docs:rooms` draws it.  No room comes back to itself."""
+    found = runpy.run_path(str(DOCS / "rooms.py"))
+    assert len(found["floors"](found["imports"]())) > 8
+    assert found["PICTURE"].read_text(encoding="utf-8") == found["picture"]()
+
+
 def test_complaints_have_their_tests() -> None:
     """docs/explanation/complaints.md names tests that are there: `hatch run docs:complaints` writes it."""
     found = runpy.run_path(str(DOCS / "complaints.py"))

@@ -12,6 +12,7 @@ import pytest
 
 from clustrix import configure
 from tests.core.conftest import fresh_state, no_settings, same_settings, state
+from tests.ssh.support import know
 from tests.testbed.fixtures import network, otp, pbs, sge, slurm, sshd, user
 from tests.testbed.pbs.cluster import Pbs
 from tests.testbed.sge import Sge
@@ -52,16 +53,14 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 def sge_known(home: Path, sge: Sge) -> Sge:
     """The host of SGE, which the home knows."""
     assert sge.sshd is not None
-    with open(home / ".ssh" / "known_hosts", "a") as file:
-        file.write(sge.sshd.known_hosts.read_text())
+    know(home, sge.sshd)
     return sge
 
 
 @pytest.fixture
 def pbs_known(home: Path, pbs: Pbs) -> Pbs:
     """The host of PBS, which the home knows."""
-    with open(home / ".ssh" / "known_hosts", "a") as file:
-        file.write(pbs.sshd.known_hosts.read_text())
+    know(home, pbs.sshd)
     return pbs
 
 

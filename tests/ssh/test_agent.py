@@ -439,4 +439,4 @@ def test_programs_that_nobody_waits_for_end_with_the_agent(tmp_path: Path) -> No
 
     run(leave, tmp_path)
     pid = int((tmp_path / "pid").read_text())
-    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "it has ended")
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "it has ended", 60)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,11 +14,14 @@ from clustrix.testing import BackendConformance
 from clustrix_ssh.machine import Machine
 from tests.testbed.sshd import Sshd
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("home")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("home"), pytest.mark.timeout(400)]
 
 
 class TestSsh(BackendConformance):
     """Every rule."""
+
+    patience_s: ClassVar[float] = 200.0
+    many: ClassVar[int] = 200
 
     @pytest.fixture
     def tmp_path(self, open_path: Path) -> Path:  # the jobs run as another user

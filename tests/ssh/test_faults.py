@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -18,9 +17,10 @@ import pytest
 
 from clustrix import configure
 from clustrix.errors import JobCancelled
-from tests.core.support import dispatchers_of
-from tests.ssh.support import as_variables, kill_agents, until
-from tests.ssh.work import double, note, now, runs_from, size_of, wait, zeros
+from tests.core.support import dispatchers_of, fill, run_command
+from tests.core.support import small_disk as disk
+from tests.ssh.support import as_variables, kill_agents, know, until
+from tests.ssh.work import die_once, double, note, now, runs_from, size_of, wait, zeros
 from tests.testbed.network import Network
 from tests.testbed.packages import why_not
 from tests.testbed.proxy import Proxy
@@ -39,8 +39,7 @@ _BYTES = 60 << 20
 
 @pytest.fixture
 def far_away(network: Network, home: Path, far_folder: str) -> Iterator[Network]:
-    with open(home / ".ssh" / "known_hosts", "a") as file:
-        file.write(network.sshd.known_hosts.read_text())
+    know(home, network.sshd)
     configure(cluster_type="ssh", remote_work_dir=far_folder, ssh_connect_timeout=4, **network.sshd.settings)
     yield network
     with suppress(subprocess.CalledProcessError):
@@ -139,9 +138,7 @@ def test_network_forgets_a_connection_and_tells_nobody(
     """It is noticed by silence, within a minute; a new one is made, and the job has run once."""
     proxy = Proxy(sshd.host, sshd.port)
     try:
-        known = sshd.known_hosts.read_text().replace(f"]:{sshd.port} ", f"]:{proxy.port} ")
-        with open(home / ".ssh" / "known_hosts", "a") as file:
-            file.write(known)
+        know(home, sshd, proxy.port)
         settings = {**sshd.settings, "cluster_port": proxy.port}
         configure(cluster_type="ssh", remote_work_dir=far_folder, **settings)
         begun = open_path / "begun"
@@ -156,11 +153,14 @@ def test_network_forgets_a_connection_and_tells_nobody(
 
 @contextmanager
 def _again_and_again(step: Callable[[], None], pause_s: float) -> Iterator[None]:
+    """More and more seldom: on a slow machine a process may need long to do anything at all."""
     over = threading.Event()
 
     def run() -> None:
-        while not over.wait(pause_s):
+        pause = pause_s
+        while not over.wait(pause):
             step()
+            pause *= 1.05
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -214,6 +214,28 @@ def test_server_is_started_anew(sshd: Sshd, open_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("on_machine")
+def test_map_goes_on_when_its_process_is_killed(sshd: Sshd, far_folder: str, open_path: Path) -> None:
+    """What was finished stays, and the rest has another process: it was told as never begun."""
+    items = note.map(range(12), folder=str(open_path))
+    elements = Path(sshd.user.pw_dir, far_folder.removeprefix("~/"), "jobs", items.id, "elements")
+    for number in range(2):
+        begun = elements / str(number) / "claim"
+        done = 3 * (number + 1)
+        until(lambda: begun.exists() and len(list(open_path.iterdir())) > done)  # noqa: B023
+        os.kill(int(begun.read_text().partition("|")[0]), signal.SIGKILL)
+    assert list(items.results(100)) == list(range(12))
+    runs = [path.read_text().count("run") for path in open_path.iterdir()]
+    assert max(runs) <= 2  # one that was at work when its process was killed begins anew
+
+
+@pytest.mark.usefixtures("on_machine")
+def test_map_whose_first_item_takes_its_process_along(open_path: Path) -> None:
+    """The others have another process, and that item, which was at work then, begins anew: all of them could be told as killed."""
+    items = die_once.map(range(6), folder=str(open_path))
+    assert list(items.results(100)) == list(range(6))
+
+
+@pytest.mark.usefixtures("on_machine")
 def test_job_that_never_got_anywhere_can_be_cancelled(fresh_state: Path) -> None:
     """Nobody has to be asked, by this dispatcher or the next."""
     configure(cluster_host="nonesuch.invalid")
@@ -227,31 +249,21 @@ def test_job_that_never_got_anywhere_can_be_cancelled(fresh_state: Path) -> None
     assert jobs[1].cancel()
     with pytest.raises(JobCancelled):
         jobs[1].result(20)
-    command = [sys.executable, "-m", "clustrix", "cancel", jobs[2].id]
-    assert "is cancelled" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "is cancelled" in run_command("cancel", jobs[2].id).stdout
 
 
 def test_doctor_sends_a_job_where_the_settings_say(sshd: Sshd, far_folder: str) -> None:
     """And not only here."""
     variables = as_variables(sshd, cluster_type="ssh", remote_work_dir=far_folder)
-    done = subprocess.run(
-        [sys.executable, "-m", "clustrix", "doctor", "--job"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **variables},
-    )
-    assert "job on ssh: came back after" in done.stdout, done.stdout + done.stderr
+    assert "job on ssh: came back after" in run_command("doctor", "--job", code=None, **variables).stdout
 
 
 @pytest.fixture
 def small_disk(sshd: Sshd) -> Iterator[Path]:
     """A file system of 24 MiB for the cluster's user."""
     path = Path(tempfile.mkdtemp(prefix="small-"))
-    options = f"size=24m,uid={sshd.user.pw_uid},gid={sshd.user.pw_gid},mode=755"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(path)], check=True)
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=True)
+    with disk(path, "24m", f"uid={sshd.user.pw_uid},gid={sshd.user.pw_gid},mode=755"):
+        yield path
     path.rmdir()
 
 
@@ -260,9 +272,7 @@ def test_disk_there_is_full(sshd: Sshd, small_disk: Path) -> None:
     configure(cluster_type="ssh", remote_work_dir=str(small_disk / "c"), **sshd.settings)
     assert double(1) == 2
     filler = small_disk / "filler"
-    with suppress(OSError), open(filler, "wb", buffering=0) as file:
-        while True:
-            file.write(bytes(1 << 16))
+    fill(filler)
     job = double.submit(2)
     until(lambda: "its disk is full" in (job.status().reason or ""), 60)
     assert "Free some space there, or set remote_work_dir" in job.status().reason
@@ -328,8 +338,7 @@ def test_clock_there_is_ten_minutes_ahead(
         folder, cluster_user(), lines=[f"SetEnv LD_PRELOAD={library} FAKETIME=+600 FAKETIME_NO_CACHE=1"]
     )
     try:
-        with open(home / ".ssh" / "known_hosts", "a") as file:
-            file.write(ahead.known_hosts.read_text())
+        know(home, ahead)
         configure(cluster_type="ssh", remote_work_dir="~/.clustrix-clock", **ahead.settings)
 
         there = now.submit().result(60)
@@ -346,8 +355,7 @@ def test_nothing_can_be_executed_below_tmp(home: Path, open_path: Path) -> None:
     prefix = ["unshare", "-m", "sh", "-c", script]
     server = Sshd(open_path / "sshd", cluster_user(), address="127.0.0.6", prefix=prefix)
     try:
-        with open(home / ".ssh" / "known_hosts", "a") as file:
-            file.write(server.known_hosts.read_text())
+        know(home, server)
         configure(cluster_type="ssh", remote_work_dir=str(open_path / "c"), **server.settings)
         refused = runs_from.submit("/tmp")
         assert refused.result(60) == "PermissionError"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.ssh.support import as_variables
+from tests.core.support import run_command
+from tests.ssh.support import as_variables, know
 from tests.testbed.pbs.cluster import Pbs
 from tests.testbed.sge import Sge
 from tests.testbed.slurm import Slurm
@@ -26,14 +25,7 @@ pytestmark = pytest.mark.usefixtures("home", "state")
 
 
 def hosts(*arguments: str, code: int = 0, answer: str = "", **env: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "clustrix", "hosts", *arguments],
-        capture_output=True,
-        text=True,
-        input=answer,
-        env={**os.environ, **env},
-    )
-    assert done.returncode == code, done.stdout + done.stderr
+    done = run_command("hosts", *arguments, code=code, stdin=answer, **env)
     return done.stdout + done.stderr
 
 
@@ -135,8 +127,7 @@ def test_node_that_sees_another_folder(
         prefix=["unshare", "-m", "sh", "-c", script],
     )
     try:
-        with open(home / ".ssh" / "known_hosts", "a") as file:
-            file.write(server.known_hosts.read_text())
+        know(home, server)
         shown = hosts("check", code=1, **settings(server, str(open_path), CLUSTRIX_CLUSTER_TYPE="slurm"))
     finally:
         server.stop()

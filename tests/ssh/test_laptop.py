@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.core.support import run_command
 from tests.ssh.terminal import Terminal
 from tests.testbed.network import ADDRESS, NAMESPACE, Network
 from tests.testbed.sshd import Sshd, make_key
@@ -95,8 +95,6 @@ def test_laptop_session(
     terminal.wait_for("error: alpha must not be negative")
     assert terminal.end() == 0
     assert terminal.shown.count("Enter passphrase") == 1
-    shown = subprocess.run(
-        [sys.executable, "-m", "clustrix", "jobs"], capture_output=True, text=True, check=True
-    ).stdout
+    shown = run_command("jobs").stdout
     assert shown.count("SUCCEEDED") == 2
     assert shown.count("FAILED") == 1

@@ -13,6 +13,7 @@ import pytest
 
 from clustrix import cluster, configure
 from clustrix.errors import JobCancelled, JobNotStarted
+from tests.core.support import run_command
 from tests.ssh.support import as_variables, until
 from tests.ssh.work import double, wait
 from tests.testbed.sshd import Sshd
@@ -81,8 +82,7 @@ def test_cancelling_what_runs_on_a_host_that_is_down_is_not_claimed_to_be_done(
     until(begun.exists)
     sshd.stop()
     try:
-        command = [sys.executable, "-m", "clustrix", "cancel", job.id]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        said = run_command("cancel", job.id).stdout
         assert "is cancelled" not in said
         assert "it is being cancelled" in said
         until(lambda: "it is being cancelled; " in job.status().reason)
@@ -166,19 +166,13 @@ def test_output_is_seen_while_the_job_runs(open_path: Path) -> None:
 def test_script_goes_along_from_the_shell(sshd: Sshd, far_folder: str, tmp_path: Path) -> None:
     """Run by the job's Python there, alone or in a grid; a program has to be there only."""
     script = tmp_path / "train.py"
-    script.write_text("import getpass, sys\nprint(getpass.getuser(), *sys.argv[1:])\n")
+    script.write_text(
+        "import getpass, sys\nsys.stdout.write(' '.join([getpass.getuser(), *sys.argv[1:]]) + '\\n')\n"
+    )
     variables = as_variables(sshd, cluster_type="ssh", remote_work_dir=far_folder)
 
     def run(*words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "clustrix", "run", *words],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, **variables},
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return run_command("run", *words, folder=tmp_path, **variables).stdout
 
     name = sshd.user.pw_name
     assert run("train.py", "--fast") == f"{name} --fast\n"

@@ -15,7 +15,7 @@ import pytest
 from clustrix import configure
 from clustrix.errors import JobCancelled
 from tests.core.support import dispatchers_of
-from tests.ssh.support import until
+from tests.ssh.support import know, until
 from tests.ssh.work import double, wait
 from tests.testbed.pbs.cluster import Pbs
 from tests.testbed.user import remove_for
@@ -44,8 +44,7 @@ def site(home: Path, user: pwd.struct_passwd) -> Iterator[Site]:
             real.write_text(real.read_text().replace("os.path.basename(sys.argv[0])", repr(name)))
             (pbs.bin / name).write_text(text.format(real=real))
             (pbs.bin / name).chmod(0o755)
-        with open(home / ".ssh" / "known_hosts", "a") as file:
-            file.write(pbs.sshd.known_hosts.read_text())
+        know(home, pbs.sshd)
         configure(cluster_type="pbs", remote_work_dir="~/.clustrix-site", **pbs.sshd.settings)
         return pbs
 

@@ -11,7 +11,7 @@ import pytest
 
 from clustrix import configure
 from tests.core.support import dispatchers_of
-from tests.ssh.support import kill_agents, until
+from tests.ssh.support import kill_agents, know, until
 from tests.ssh.terminal import Terminal, python
 from tests.ssh.work import double, wait
 from tests.testbed.otp import OtpSshd
@@ -25,8 +25,7 @@ pytestmark = [
 
 @pytest.fixture
 def on_otp(home: Path, otp: OtpSshd, far_folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with open(home / ".ssh" / "known_hosts", "a") as file:
-        file.write(otp.sshd.known_hosts.read_text())
+    know(home, otp.sshd)
     # Where a command and a script find it as well.
     folder = home / ".config" / "clustrix"
     folder.mkdir(parents=True)

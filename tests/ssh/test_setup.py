@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.core.support import run_command
 from tests.ssh.terminal import Terminal
 from tests.ssh.work import double
 from tests.testbed.pbs.cluster import Pbs
@@ -30,18 +29,12 @@ def written(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def command(sshd: Sshd, *more: str) -> list[str]:
     where = ["--port", str(sshd.port), "--username", sshd.user.pw_name, "--key-file", str(sshd.key)]
-    return [sys.executable, "-m", "clustrix", "setup", sshd.host, *where, *more]
-
-
-def run(*argv: str, code: int = 0) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=os.environ)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return ["setup", sshd.host, *where, *more]
 
 
 def test_interview_finds_slurm_and_its_profile_works(written: Path, sshd: Sshd, slurm: Slurm) -> None:
     """Questions have what was found as their answers."""
-    terminal = Terminal(command(sshd))
+    terminal = Terminal([sys.executable, "-m", "clustrix", *command(sshd)])
     terminal.wait_for("batch system: slurm-wlm 22.05")
     for question, answer in (
         ("Run jobs through Slurm", ""),
@@ -59,7 +52,7 @@ def test_interview_finds_slurm_and_its_profile_works(written: Path, sshd: Sshd, 
 
 def test_nobody_is_asked_where_nobody_sits(written: Path, pbs_known: Pbs) -> None:
     """What is found is taken; PBS is found as well."""
-    shown = run(*command(pbs_known.sshd, "--profile", "p", "--cluster-type", "pbs"))
+    shown = run_command(*command(pbs_known.sshd, "--profile", "p", "--cluster-type", "pbs")).stdout
     assert "batch system: pbs 23.06.06" in shown
     assert "queue workq (default), 8 cores a node, at most 1-0:00:00" in shown
     text = written.read_text()
@@ -69,6 +62,6 @@ def test_nobody_is_asked_where_nobody_sits(written: Path, pbs_known: Pbs) -> Non
 
 def test_host_that_cannot_be_reached_writes_nothing(written: Path) -> None:
     """It is said why."""
-    shown = run(sys.executable, "-m", "clustrix", "setup", "127.0.0.1", "--port", "1", "--yes", code=1)
+    shown = run_command("setup", "127.0.0.1", "--port", "1", "--yes", code=1).stderr
     assert "127.0.0.1" in shown
     assert not written.exists()

@@ -12,7 +12,7 @@ import pytest
 
 from clustrix import cluster, configure
 from clustrix.errors import JobCancelled
-from tests.ssh.support import until
+from tests.ssh.support import know, until
 from tests.ssh.work import double, note, wait
 from tests.testbed.slurm import Slurm
 from tests.testbed.sshd import Sshd
@@ -44,8 +44,7 @@ def site(sshd: Sshd, slurm: Slurm, home: Path) -> Iterator[Site]:
             folder / "sshd", cluster_user(), lines=[f"SetEnv PATH={folder}:/usr/local/bin:/usr/bin:/bin"]
         )
         servers.append(server)
-        with open(home / ".ssh" / "known_hosts", "a") as file:
-            file.write(server.known_hosts.read_text())
+        know(home, server)
         configure(cluster_type="slurm", remote_work_dir="~/.clustrix-site", **server.settings)
         return server
 

@@ -11,7 +11,8 @@ import pytest
 
 from clustrix import configure
 from clustrix.errors import JobKilled, JobNotStarted
-from tests.ssh.work import note, size_of, wait, zeros
+from tests.ssh.support import know
+from tests.ssh.work import fail_first, note, size_of, wait, zeros
 from tests.testbed.sshd import Sshd
 
 pytestmark = [
@@ -40,22 +41,22 @@ REQUESTS = (
     "get",
 )
 FAR = {
-    "far.before-claim": (JobNotStarted, None),
-    "far.after-claim": (JobKilled, None),
-    "far.before-commit": (JobKilled, "run\n"),
-    "far.before-record": (None, "run\n"),
+    "claim.write": (JobNotStarted, None),
+    "far.begin": (JobKilled, None),
+    "far.concluded": (JobKilled, "run\n"),
+    "record.d.write": (None, "run\n"),
 }
 """Of a job's own process: the error that its user is told, and what has been run."""
 NEAR = (
-    "dispatcher.after-look",
-    "dispatcher.before-commit",
-    "dispatcher.after-commit",
-    "ssh.before-blobs",
-    "ssh.after-blobs",
-    "ssh.before-submission",
-    "ssh.after-submission",
-    "ssh.before-download",
-    "ssh.after-download",
+    "dispatcher.looked",
+    "journal.finish",
+    "journal.finish-done",
+    "ssh.upload",
+    "ssh.uploaded",
+    "keeper.submit",
+    "keeper.submitted",
+    "download.write",
+    "download.rename",
 )
 
 
@@ -85,8 +86,7 @@ def host_with(home: Path, user: object, open_path: Path, far_folder: str) -> Ite
         lines = [f"SetEnv CLUSTRIX_FAULT={','.join(faults)}"]
         server = Sshd(open_path / "sshd", user, lines=lines)  # type: ignore[arg-type]
         servers.append(server)
-        with open(home / ".ssh" / "known_hosts", "a") as file:
-            file.write(server.known_hosts.read_text())
+        know(home, server)
         configure(cluster_type="ssh", remote_work_dir=folder, **server.settings)
 
     yield start
@@ -134,7 +134,25 @@ def _work_though_killed(point: str, folder: Path, own: Path, monkeypatch: pytest
     flag = own / "flag"
     monkeypatch.setenv("CLUSTRIX_FAULT", f"{point}@{flag}")
     with _passed(flag):
+        if point == "dispatcher.looked":  # only one that is there looks for what is new
+            assert size_of.submit(b"it").result(100) == 2
         _work(folder)
+
+
+@pytest.mark.usefixtures("on_machine")
+@pytest.mark.parametrize(
+    "point",
+    ["journal.again", "journal.again-done", "retry.put-away", "journal.prepare", "journal.prepare-done"],
+)
+def test_dispatcher_is_killed_between_attempts(
+    point: str, open_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one makes the second attempt, and takes nothing of the first for its result."""
+    flag, runs = tmp_path / "flag", open_path / "runs"
+    monkeypatch.setenv("CLUSTRIX_FAULT", f"{point}@{flag}")
+    with _passed(flag):
+        assert fail_first.options(retries=1, retry_delay=0.3).submit(str(runs)).result(100) == 2
+    assert runs.read_text() == "run\n" * 2
 
 
 @pytest.mark.usefixtures("on_machine")
@@ -147,7 +165,7 @@ def test_dispatcher_is_killed_at_each_of_its_steps(
 
 
 @pytest.mark.usefixtures("on_slurm")
-@pytest.mark.parametrize("point", ["ssh.before-submission", "ssh.after-submission"])
+@pytest.mark.parametrize("point", ["batch.submit", "batch.submitted"])
 def test_dispatcher_is_killed_as_it_submits_to_slurm(
     point: str, open_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

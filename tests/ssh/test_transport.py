@@ -21,6 +21,8 @@ from clustrix_ssh.transport.interface import Question, Target
 from clustrix_ssh.transport.paramiko_connection import host_keys
 from clustrix_ssh.transport.sshconfig import look_up
 from clustrix_ssh.transport.translated import translated
+from tests.ssh.support import know
+from tests.testbed.proxy import Proxy
 from tests.testbed.sshd import Sshd, make_key
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -39,8 +41,7 @@ def make(user: Any, tmp_path_factory: pytest.TempPathFactory, home: Path) -> Ite
             path.chmod(0o755)
         server = Sshd(folder, user, **options)
         made.append(server)
-        with open(home / ".ssh" / "known_hosts", "a") as file:
-            file.write(server.known_hosts.read_text())
+        know(home, server)
         return server
 
     yield one
@@ -253,6 +254,26 @@ def test_open_control_master_is_used(sshd: Sshd, home: Path, tmp_path: Path) -> 
     finally:
         master.terminate()
         master.wait()
+
+
+def test_server_that_is_gone_has_refused_nobody(make: Make, home: Path) -> None:
+    """In the middle of a login: it was told as a refusal, which is tried again only after ten minutes, or as a wrong password."""
+    server = make(lines=["PasswordAuthentication yes", "PubkeyAuthentication no"])
+    proxy = Proxy(server.host, server.port)
+    know(home, server, proxy.port)
+    asked = []
+
+    def answer(question: Question) -> str:
+        asked.append(question.text)
+        proxy.forget()
+        threading.Timer(0.3, proxy.hang_up).start()
+        return "a password"
+
+    with pytest.raises(HostUnreachable, match="has closed the connection") as caught:
+        says(target(server, port=proxy.port), answer)
+    proxy.close()
+    assert not isinstance(caught.value, LoginRefused)
+    assert len(asked) == 1
 
 
 def test_closed_port_says_so(home: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
@@ -30,6 +31,30 @@ def note(number: int, folder: str) -> int:
     with open(os.path.join(folder, str(number)), "a") as file:
         file.write("run\n")
     time.sleep(0.3)
+    return number
+
+
+@cluster
+def die_once(number: int, folder: str) -> int:
+    """The first item kills the process that looks after all of them, and its own."""
+    try:
+        os.close(os.open(os.path.join(folder, "died"), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return number
+    os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@cluster
+def fail_first(runs: str) -> int:
+    """Count a run; the first of them fails."""
+    with open(runs, "a") as file:
+        file.write("run\n")
+    with open(runs) as file:
+        number = len(file.readlines())
+    if number == 1:
+        raise ConnectionError("the first time")
     return number
 
 

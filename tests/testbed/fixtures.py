@@ -20,9 +20,7 @@ from tests.testbed.user import cluster_user
 @pytest.fixture(scope="session")
 def user() -> pwd.struct_passwd:
     """The user of the cluster."""
-    reason = why_not("sshd")
-    if reason:
-        pytest.skip(reason)
+    _skip_without("sshd")
     return cluster_user()
 
 
@@ -37,9 +35,7 @@ def sshd(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="session")
 def otp(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OtpSshd]:
     """A SSH server that wants a second factor."""
-    reason = why_not("otp")
-    if reason:
-        pytest.skip(reason)
+    _skip_without("otp")
     server = OtpSshd(_open_folder(tmp_path_factory, "otp"), user)
     yield server
     server.stop()
@@ -48,9 +44,7 @@ def otp(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(scope="session")
 def network(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """A SSH server behind a link that can be cut in silence."""
-    reason = why_not("network")
-    if reason:
-        pytest.skip(reason)
+    _skip_without("network")
     found = Network(_open_folder(tmp_path_factory, "network"), user)
     yield found
     found.stop()
@@ -59,9 +53,7 @@ def network(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def slurm(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     """Slurm with accounting."""
-    reason = why_not("slurm", "accounting")
-    if reason:
-        pytest.skip(reason)
+    _skip_without("slurm", "accounting")
     cluster = Slurm(_open_folder(tmp_path_factory, "slurm"))
     yield cluster
     cluster.quiet(user)
@@ -71,9 +63,7 @@ def slurm(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def sge(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sge]:
     """SGE, on a host of its own with a SSH server."""
-    reason = why_not("sge")
-    if reason:
-        pytest.skip(reason)
+    _skip_without("sge")
     cluster = Sge(_open_folder(tmp_path_factory, "sge"), user)
     yield cluster
     cluster.quiet()
@@ -86,6 +76,12 @@ def pbs(user: pwd.struct_passwd, tmp_path_factory: pytest.TempPathFactory) -> It
     cluster = Pbs(_open_folder(tmp_path_factory, "pbs"), user)
     yield cluster
     cluster.stop()
+
+
+def _skip_without(*services: str) -> None:
+    reason = why_not(*services)
+    if reason:
+        pytest.skip(reason)
 
 
 def _open_folder(factory: pytest.TempPathFactory, name: str):  # type: ignore[no-untyped-def]

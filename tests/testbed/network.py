@@ -13,21 +13,26 @@ ADDRESS = "10.99.8.2"
 _GATE = "10.99.8.1"
 
 
+def make_namespace(name: str, gate: str, address: str) -> None:
+    """A network of that name with one address, which this machine reaches from ``gate``."""
+    for command in (
+        f"netns add {name}",
+        f"link add v-{name} type veth peer name eth0 netns {name}",
+        f"addr add {gate}/24 dev v-{name}",
+        f"link set v-{name} up",
+        f"-n {name} addr add {address}/24 dev eth0",
+        f"-n {name} link set eth0 up",
+        f"-n {name} link set lo up",
+    ):
+        subprocess.run(["ip", *command.split()], check=True, capture_output=True)
+
+
 class Network:
     """One server behind a link; ``drop`` and ``restore`` are what happens to the link."""
 
     def __init__(self, folder: Path, user: pwd.struct_passwd) -> None:
         self._delete()
-        for command in (
-            f"netns add {NAMESPACE}",
-            f"link add v-{NAMESPACE} type veth peer name eth0 netns {NAMESPACE}",
-            f"addr add {_GATE}/24 dev v-{NAMESPACE}",
-            f"link set v-{NAMESPACE} up",
-            f"-n {NAMESPACE} addr add {ADDRESS}/24 dev eth0",
-            f"-n {NAMESPACE} link set eth0 up",
-            f"-n {NAMESPACE} link set lo up",
-        ):
-            subprocess.run(["ip", *command.split()], check=True, capture_output=True)
+        make_namespace(NAMESPACE, _GATE, ADDRESS)
         prefix = ["ip", "netns", "exec", NAMESPACE]
         self.sshd = Sshd(folder / "sshd", user, address=ADDRESS, prefix=prefix)
 

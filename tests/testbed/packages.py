@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
-PACKAGES = {
+_TESTS = f"/usr/lib/python3.{sys.version_info.minor}/test/cjkencodings"
+"""Of CPython's own tests; some of the folder `test` is there without them, in Debian as in others' builds."""
+PACKAGES: dict[str, dict[str, str]] = {
     "sshd": {"sshd": "openssh-server", "ssh": "openssh-client"},
     "shells": {"tcsh": "tcsh", "fish": "fish"},
     "slurm": {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge"},
@@ -23,9 +27,12 @@ PACKAGES = {
     "quota": {"mkfs.btrfs": "btrfs-progs"},
     "modules": {"modulecmd": "environment-modules"},
     "otp": {"google-authenticator": "libpam-google-authenticator"},
+    "cpython": {_TESTS: f"libpython3.{sys.version_info.minor}-testsuite"}
+    if importlib.util.find_spec("test.test_concurrent_futures") is None
+    else {},
     "accounting": {"slurmdbd": "slurmdbd", "mariadbd": "mariadb-server"},
 }
-"""By service: a program, and the package that brings it."""
+"""By service: a program or a folder, and the package that brings it."""
 _SECONDS = 900
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
@@ -37,7 +44,7 @@ def why_not(*services: str) -> str:
         package
         for service in services
         for program, package in PACKAGES[service].items()
-        if shutil.which(program, path=_PATH) is None
+        if shutil.which(program, path=_PATH) is None and not os.path.isdir(program)
     ]
     if os.getuid() != 0:
         return f"{', '.join(services)}: these tests need root, to act as another user"

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from tests.testbed.network import make_namespace
 from tests.testbed.processes import children, end, read_pid
 from tests.testbed.sshd import Sshd
 
@@ -67,16 +68,7 @@ class Sge:
     def _make_namespace(self) -> None:
         listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
         if NAMESPACE not in listed.split():
-            for command in (
-                f"netns add {NAMESPACE}",
-                f"link add v-{NAMESPACE} type veth peer name eth0 netns {NAMESPACE}",
-                f"addr add {_GATE}/24 dev v-{NAMESPACE}",
-                f"link set v-{NAMESPACE} up",
-                f"-n {NAMESPACE} addr add {ADDRESS}/24 dev eth0",
-                f"-n {NAMESPACE} link set eth0 up",
-                f"-n {NAMESPACE} link set lo up",
-            ):
-                subprocess.run(["ip", *command.split()], check=True, capture_output=True)
+            make_namespace(NAMESPACE, _GATE, ADDRESS)
         hosts = Path("/etc/netns", NAMESPACE, "hosts")
         hosts.parent.mkdir(parents=True, exist_ok=True)
         hosts.write_text(f"127.0.0.1 localhost\n{ADDRESS} {HOST}\n")

@@ -144,9 +144,9 @@ MaxArraySize={self._array}
 MaxJobCount=50000
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={one} CPUs=8 RealMemory=8000 State=UNKNOWN
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={two} CPUs=8 RealMemory=8000 State=UNKNOWN
-PartitionName=main Nodes=n[1-2] Default=YES MaxTime=1-0 DefaultTime=60 State=UP DefMemPerCPU=100 PriorityTier=2
-PartitionName=short Nodes=n[1-2] MaxTime=5 State=UP DefMemPerCPU=100 PriorityTier=3
-PartitionName=low Nodes=n[1-2] MaxTime=1-0 State=UP DefMemPerCPU=100 PriorityTier=1 PreemptMode=REQUEUE GraceTime=1
+PartitionName=main Nodes=n[1-2] Default=YES MaxTime=1-0 DefaultTime=60 State=UP DefMemPerCPU=300 PriorityTier=2
+PartitionName=short Nodes=n[1-2] MaxTime=5 State=UP DefMemPerCPU=300 PriorityTier=3
+PartitionName=low Nodes=n[1-2] MaxTime=1-0 State=UP DefMemPerCPU=300 PriorityTier=1 PreemptMode=REQUEUE GraceTime=1
 PartitionName=closed Nodes=n1 State=DOWN
 """
 

@@ -94,13 +94,23 @@ class Sshd:
             assert time.monotonic() < deadline, (self.folder / "sshd.log").read_text()
             time.sleep(0.005)
 
-    def cut(self) -> None:
-        """End all connections at once; what runs over them is left alone, as far as sshd does."""
+    def cut(self) -> int:
+        """End all connections at once, and tell how many; what runs over them is left alone, as far as sshd does."""
+        found = self.connections()
+        for pid in found:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        return len(found)
+
+    def connections(self) -> list[int]:
+        """The processes that each serve one."""
         pid = read_pid(self._pid_file)
+        found = []
         for child in children(pid) if pid is not None else ():
             with suppress(OSError), open(f"/proc/{child}/comm") as file:
                 if file.read().startswith("sshd"):
-                    os.kill(child, signal.SIGKILL)
+                    found.append(child)
+        return found
 
     def stop(self) -> None:
         """It ends, with its connections."""

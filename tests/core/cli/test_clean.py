@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,16 @@ import pytest
 from clustrix import attach, cluster
 from clustrix.errors import UnknownJob
 from clustrix.session import session
-from tests.core.cli.test_jobs import run
-from tests.core.support import dispatchers_of, run_script, wait_for_file, wait_until
+from clustrix.testing.work import fail_if_odd
+from tests.core.support import (
+    dispatchers_of,
+    fill,
+    run_script,
+    small_disk,
+    wait_for_file,
+    wait_until,
+)
+from tests.core.support import run_command as run
 
 pytestmark = [pytest.mark.usefixtures("fresh_state"), pytest.mark.slow]
 
@@ -46,12 +54,6 @@ def shout(text: str) -> str:
 def fail(text: str) -> None:
     print(text, flush=True)
     raise ValueError(text)
-
-
-def fail_if_odd(number: int) -> int:
-    if number % 2:
-        raise ValueError(f"{number} is odd")
-    return number
 
 
 def age(home: Path, *jobs: Any, days: float = 40) -> None:
@@ -385,7 +387,7 @@ def test_foreign_things_stay(home: Path) -> None:
     assert all((path / "file").exists() for path in strange)
 
 
-def fill(home: Path, jobs: int, days: float = 40) -> None:
+def fill_journal(home: Path, jobs: int, days: float = 40) -> None:
     """A journal with so many jobs that have ended, by copying one: to run them would take minutes."""
     job = done(cluster(size).submit(b"x"))
     wait_until(lambda: not (home / "live" / job.id).exists(), "its folder is tidied")
@@ -410,7 +412,7 @@ def fill(home: Path, jobs: int, days: float = 40) -> None:
 
 def test_journal_becomes_smaller(home: Path) -> None:
     """Its file gives back what the jobs had, also while a dispatcher has it open."""
-    fill(home, 5_000)
+    fill_journal(home, 5_000)
     session().journal.checkpoint()
     before = (home / "journal.db").stat().st_size
     found = json.loads(run("clean", "--yes", "--json").stdout)
@@ -450,7 +452,7 @@ print(all(job.result(timeout=60) == wanted for job, wanted in jobs))
 def test_jobs_that_are_submitted_meanwhile_all_come(home: Path, tmp_path: Path) -> None:
     """Fifty of them, with arguments that old jobs had too, and one round after the other."""
     old = [done(cluster(size).submit(b"shared" * 10_000)) for _ in range(3)]
-    fill(home, 2_000)
+    fill_journal(home, 2_000)
     age(home, *old)
     removed = 0
     with at_work(tmp_path, 50) as process:
@@ -466,7 +468,17 @@ def test_jobs_that_are_submitted_meanwhile_all_come(home: Path, tmp_path: Path) 
 
 @pytest.mark.fault
 @pytest.mark.parametrize(
-    "where", ["clean.after-keys", "clean.after-rows", "clean.after-folder", "clean.after-blob"]
+    "where",
+    [
+        "journal.remove-keys",
+        "journal.remove-keys-done",
+        "clean.after-keys",
+        "journal.remove",
+        "journal.remove-done",
+        "clean.after-rows",
+        "clean.after-folder",
+        "clean.after-blob",
+    ],
 )
 def test_killed_and_run_again(home: Path, tmp_path: Path, where: str) -> None:
     """Whatever it was at: jobs that are there are whole, and the next round removes what is left."""
@@ -492,7 +504,7 @@ def test_killed_and_run_again(home: Path, tmp_path: Path, where: str) -> None:
 @pytest.mark.fault
 def test_killed_at_any_moment(home: Path) -> None:
     """Again and again, while it works through many jobs; in the end all are gone."""
-    fill(home, 8_000)
+    fill_journal(home, 8_000)
     young = done(cluster(shout).submit("young"))
     for turn in range(6):
         command = [sys.executable, "-m", "clustrix", "clean", "--yes"]
@@ -534,12 +546,8 @@ def test_state_directory_that_cannot_be(tmp_path: Path) -> None:
 @pytest.mark.fault
 def test_read_only_state_directory(tmp_path: Path) -> None:
     """It says so, and what was there is there."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
     where = tmp_path / "state"
-    where.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", str(where)], check=True)
-    try:
+    with small_disk(where, "8m"):
         env = {"XDG_STATE_HOME": str(where), "CLUSTRIX_DISPATCHER": "inline"}
         run_script("from clustrix import cluster; print(cluster(len)('abc'))", **env)
         subprocess.run(["mount", "-o", "remount,ro", str(where)], check=True)
@@ -547,27 +555,15 @@ def test_read_only_state_directory(tmp_path: Path) -> None:
         assert str(where) in shown
         assert "Traceback" not in shown
         assert (where / "clustrix" / "journal.db").exists()
-    finally:
-        subprocess.run(["umount", "-l", str(where)], check=True)
-
-
-def fill_disk(path: Path) -> None:
-    with path.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
 
 
 @pytest.mark.fault
 def test_full_disk(home: Path, tmp_path: Path) -> None:
     """It is what one calls when a disk is full: it needs little room. With none at all it says so, and nothing is lost."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
-    home.mkdir(mode=0o700, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs", str(home)], check=True)
-    try:
+    with small_disk(home, "24m"):
         jobs = [done(cluster(size).submit(os.urandom(500_000))) for _ in range(8)]
         age(home, *jobs)
-        fill_disk(home / "filler")
+        fill(home / "filler")
         shown = run("clean", "--yes", code=1).stderr
         assert "no space is left" in shown
         with (home / "filler").open("r+b") as file:
@@ -579,5 +575,3 @@ def test_full_disk(home: Path, tmp_path: Path) -> None:
         for pid in dispatchers_of(home.parent):
             os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not dispatchers_of(home.parent), "the dispatcher is gone")
-    finally:
-        subprocess.run(["umount", "-l", str(home)], check=True)

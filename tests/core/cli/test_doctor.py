@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from clustrix import JobState, cluster
-from tests.core.cli.test_jobs import run, say
+from tests.core.cli.test_jobs import say
 from tests.core.plugins.installing import write_plugin
 from tests.core.support import dispatchers_of, wait_for_file, wait_until
+from tests.core.support import run_command as run
 
 CHECKS = """
 from clustrix.plugins import hookimpl

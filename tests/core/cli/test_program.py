@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from clustrix import cluster
-from tests.core.cli.test_jobs import run, say
+from tests.core.cli.test_jobs import say
 from tests.core.plugins.installing import write_plugin
+from tests.core.support import run_command as run
 
 pytestmark = pytest.mark.usefixtures("state")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from clustrix import JobState, attach
-from tests.core.support import alive, lines, live_jobs, newest_job, wait_until
+from tests.core.support import alive, lines, live_jobs, newest_job, run_command, wait_until
 
 pytestmark = pytest.mark.usefixtures("state")
 
@@ -68,21 +68,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *arguments: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
     """``clustrix run ARGUMENTS`` in a folder; fails unless it exits with the code."""
-    return clustrix(folder, "run", *arguments, code=code, **env)
-
-
-def clustrix(folder: Path, *arguments: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "clustrix", *arguments],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "200", **env},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
+    return run_command("run", *arguments, code=code, folder=folder, **env)
 
 
 @contextmanager
@@ -122,7 +108,7 @@ def test_function_may_be_decorated_and_nested(folder: Path) -> None:
     """A decorated one keeps its options, and those of the command come over them."""
     job = attach(job_of(run(folder, "mine.py::decorated", "1").stderr))
     assert job.result() == [1]
-    assert json.loads(clustrix(folder, "status", job.id, "--json").stdout)[0]["tags"] == ["own"]
+    assert json.loads(run_command("status", job.id, "--json", folder=folder).stdout)[0]["tags"] == ["own"]
     assert run(folder, "mine.py::Model.fit").stdout == "'fitted'\n"
     assert run(folder, "mine.py::nothing").stdout == ""
     assert run(folder, "mine.py::decorated", "ä", PYTHONIOENCODING="ascii").stdout == "['ä']\n"
@@ -146,7 +132,7 @@ def test_options_come_from_the_fields(folder: Path) -> None:
     shown = run(
         folder, *options, "--tag", "a,b", "--tag", "c", "mine.py::decorated", "1", "--cluster-type", "local"
     )
-    (row,) = json.loads(clustrix(folder, "status", job_of(shown.stderr), "--json").stdout)
+    (row,) = json.loads(run_command("status", job_of(shown.stderr), "--json", folder=folder).stdout)
     assert (row["cores"], row["memory_bytes"], row["time_s"]) == (1, 1 << 30, 600.0)
     assert (row["name"], row["tags"]) == ("other", ["a,b", "c"])
     for option, value, says in (
@@ -173,7 +159,7 @@ def test_exception_is_one_block_with_the_next_step(folder: Path) -> None:
         f"  at {folder}/mine.py:14, fail",
         f"  Next: clustrix why {job}; clustrix retry {job}",
     ]
-    assert "Traceback" in clustrix(folder, "--debug", "run", "mine.py::fail", "4", code=1).stderr
+    assert "Traceback" in run_command("--debug", "run", "mine.py::fail", "4", code=1, folder=folder).stderr
 
 
 def test_call_that_cannot_be_is_refused_before_it_is_submitted(folder: Path) -> None:
@@ -264,7 +250,7 @@ def test_programs_failure_has_command_code_and_stderr(folder: Path) -> None:
     assert attach(job).state is JobState.FAILED
     error = attach(job).exception()
     assert (error.command[0], error.returncode, error.stderr) == ("sh", 3, "one\ntwo\n")  # type: ignore[union-attr]
-    assert "ProgramFailed: exit code 3: two" in clustrix(folder, "result", job, code=1).stderr
+    assert "ProgramFailed: exit code 3: two" in run_command("result", job, code=1, folder=folder).stderr
 
 
 def test_programs_failure_has_no_secrets(folder: Path) -> None:
@@ -352,7 +338,7 @@ def test_job_that_somebody_else_cancels_says_so(folder: Path, grid: list[str]) -
     with running(folder, *grid, "--", "sleep", "{n}" if grid else "50") as process:
         assert process.stderr is not None
         job = process.stderr.readline().split()[1]
-        assert "is cancelled" in clustrix(folder, "cancel", job).stdout
+        assert "is cancelled" in run_command("cancel", job, folder=folder).stdout
         assert process.wait(20) == 1
         assert "cancel" in process.stderr.read()
 
@@ -367,7 +353,7 @@ def test_killed_command_leaves_the_job_alone(folder: Path) -> None:
         process.kill()
         process.wait(20)
     (folder / "gate").touch()
-    shown = clustrix(folder, "result", job, "--format", "json", "--timeout", "20").stdout
+    shown = run_command("result", job, "--format", "json", "--timeout", "20", folder=folder).stdout
     assert json.loads(shown) == {"parameters": {}, "returncode": 0}
     assert lines(folder / "runs") == ["run"]
 
@@ -389,16 +375,18 @@ def test_pain_60_scripts_and_parameter_grids(folder: Path) -> None:
     """Users want scripts, other languages and parameter grids, and submit/collect/status: a grid is one job, and its values are options."""
     submitted = run(folder, "--detach", "script.py", "--grid", "alpha=0.10,-1", "--grid", "seed=1:2")
     job = submitted.stdout.strip()
-    collected = json.loads(clustrix(folder, "result", job, "--timeout", "30", "--format", "json").stdout)
+    collected = json.loads(
+        run_command("result", job, "--timeout", "30", "--format", "json", folder=folder).stdout
+    )
     assert [row["parameters"] for row in collected] == [
         {"alpha": 0.1, "seed": 1},
         {"alpha": 0.1, "seed": 2},
         {"alpha": -1, "seed": 1},
         {"alpha": -1, "seed": 2},
     ]
-    (status,) = json.loads(clustrix(folder, "status", job, "--json").stdout)
+    (status,) = json.loads(run_command("status", job, "--json", folder=folder).stdout)
     assert (status["state"], status["items"], status["finished"]) == ("SUCCEEDED", 4, 4)
-    seen = sorted(json.loads(line)[0] for line in clustrix(folder, "logs", job).stdout.splitlines())
+    seen = sorted(json.loads(line)[0] for line in run_command("logs", job, folder=folder).stdout.splitlines())
     assert seen == [
         ["--alpha=-1", "--seed", "1"],
         ["--alpha=-1", "--seed", "2"],
@@ -483,8 +471,8 @@ def test_failures_of_a_grid_are_grouped_and_tried_again(folder: Path) -> None:
     assert "{'n': '" in shown
     assert f"clustrix retry {job}" in shown
     (folder / "mended").touch()
-    again = clustrix(folder, "retry", job).stdout.strip()
-    collected = json.loads(clustrix(folder, "result", again, "--format", "json").stdout)
+    again = run_command("retry", job, folder=folder).stdout.strip()
+    collected = json.loads(run_command("result", again, "--format", "json", folder=folder).stdout)
     assert [row["parameters"]["n"] for row in collected] == [8, 9, 10]
     assert (
         "all 1 succeeded; their parameters: clustrix result"

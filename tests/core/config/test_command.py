@@ -11,22 +11,15 @@ import sys
 import pytest
 
 from tests.core.config.conftest import World
+from tests.core.support import run_command
 
 pytestmark = pytest.mark.usefixtures("world")
 
 
 def clustrix(*arguments: str, code: int = 0, stdin: str = "") -> str:
     """What it prints on both streams."""
-    run = subprocess.run(
-        [sys.executable, "-m", "clustrix", *arguments],
-        input=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == code, run.stdout
-    return run.stdout
+    done = run_command(*arguments, code=code, stdin=stdin)
+    return done.stdout + done.stderr
 
 
 def test_values_are_set_and_shown_with_their_origin(world: World) -> None:

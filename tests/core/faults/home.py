@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+
+from tests.testbed.processes import lives
 
 PRELUDE = """
 import os, sys, time
@@ -22,7 +25,16 @@ def count(name):
     fd = os.open(os.path.join(HOME, "runs"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(fd, (str(name) + "\\n").encode())
     os.close(fd)
+
+@cluster
+def work(n):
+    count(n)
+    return n * n
 """
+
+
+_KERNELS = b"2"
+"""The parent of threads of the kernel."""
 
 
 class Home:
@@ -98,38 +110,48 @@ for job in {ids!r}:
             os.kill(pid, signal.SIGKILL)
         return True
 
+    def stand_still(self, pid: int) -> bool:
+        """SIGSTOP it, but not in the middle of a commit: all would wait for it; whether it stands now."""
+        with suppress(ProcessLookupError), open(self.state / "journal.db.lock") as turn:
+            os.kill(pid, signal.SIGSTOP)
+            # It goes on for a moment, on a busy machine for a long one.
+            until(lambda: _threads(pid) <= {b"T", b"Z"}, 5)
+            try:
+                fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                os.kill(pid, signal.SIGCONT)
+        return False
+
     def warm_parents(self) -> list[int]:
         """The pids of the dispatcher's warm parents."""
         dispatcher = self.dispatcher()
-        found = []
-        for pid in self.processes():
-            with suppress(OSError):
-                if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1] == str(dispatcher):
-                    found.append(pid)
-        return found
+        with suppress(OSError):
+            pids = map(int, _read(f"{dispatcher}/task/{dispatcher}/children").split())
+            return [pid for pid in pids if lives(pid)]
+        return []
 
     def _is_ours(self, pid: int) -> bool:
+        root = str(self.root).encode()
         try:
-            environ = Path(f"/proc/{pid}/environ").read_bytes()
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            return root in _read(f"{pid}/environ") or root in _read(f"{pid}/cmdline")
         except OSError:
             return False
-        return str(self.root).encode() in environ + command
 
     def processes(self) -> list[int]:
         """All that live and belong to this home: by environment or command line, or descended from such."""
         parents = {}
         ours = set()
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+        for name in os.listdir("/proc"):
+            if not name.isdigit() or int(name) == os.getpid():
                 continue
-            with suppress(OSError, ValueError):
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-                if fields[0] == "Z":
+            with suppress(OSError):
+                state, parent, *_ = _read(f"{name}/stat").rpartition(b")")[2].split()
+                if state == b"Z" or parent == _KERNELS:
                     continue
-                parents[int(entry.name)] = int(fields[1])
-                if self._is_ours(int(entry.name)):
-                    ours.add(int(entry.name))
+                parents[int(name)] = int(parent)
+                if self._is_ours(int(name)):
+                    ours.add(int(name))
         grown = True
         while grown:
             below = {pid for pid, parent in parents.items() if parent in ours} - ours
@@ -148,6 +170,25 @@ for job in {ids!r}:
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
         raise AssertionError(f"still there: {self.processes()}")
+
+
+def _threads(pid: int) -> set[bytes]:
+    """What the threads of a process do; nothing if it has ended."""
+    with suppress(OSError):
+        return {
+            _read(f"{pid}/task/{task}/stat").rpartition(b")")[2].split()[0]
+            for task in os.listdir(f"/proc/{pid}/task")
+        }
+    return set()
+
+
+def _read(name: str) -> bytes:
+    """A file below /proc, which is looked at often."""
+    fd = os.open(f"/proc/{name}", os.O_RDONLY)
+    try:
+        return b"".join(iter(lambda: os.read(fd, 1 << 16), b""))
+    finally:
+        os.close(fd)
 
 
 def until(condition: object, seconds: float = 10.0) -> bool:

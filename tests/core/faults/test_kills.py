@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -62,12 +64,34 @@ def test_submitter_killed_right_after_submit(home: Home) -> None:
 def test_submitter_killed_in_the_middle_of_a_submission(home: Home) -> None:
     """Its job was never written down: its environment variables do not stay either."""
     script = SUBMIT.format(number=1, seconds=0, after="os.environ['TOKEN'] = 'hunter2'; work(1); work(2)")
-    process = home.start(script, CLUSTRIX_FAULT=f"submitter.after-environ:3@{home.root / 'flag'}")
+    process = home.start(script, CLUSTRIX_FAULT=f"journal.submit:3@{home.root / 'flag'}")
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     environments = home.state / "environments"
     assert until(lambda: not any(b"hunter2" in path.read_bytes() for path in environments.iterdir()))
     assert home.runs() == {"0": 1, "1": 1}
+
+
+def test_submitter_killed_before_it_has_said_a_word(home: Home) -> None:
+    """Its job is in the journal, and the dispatcher, which is there, was not told: it hears of the job from who waits for it."""
+    waiter = home.start(
+        WORK.format(seconds=0)
+        + """
+work(1)
+print("connected", flush=True)
+print(attach(sys.stdin.readline().strip()).result(timeout=20))
+"""
+    )
+    assert waiter.stdout is not None
+    assert waiter.stdout.readline() == "connected\n"
+    script = SUBMIT.format(number=1, seconds=0, after="")
+    process = home.start(script, CLUSTRIX_FAULT=f"journal.submit-done@{home.root / 'flag'}")
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    with closing(sqlite3.connect(home.state / "journal.db")) as sql:
+        ((job,),) = sql.execute("SELECT id FROM jobs WHERE state = 'CREATED'")
+    out, err = waiter.communicate(job, timeout=60)
+    assert out == "0\n", err + home.log()
 
 
 def test_jobs_end_though_nobody_asks(home: Home) -> None:
@@ -196,12 +220,12 @@ print(*[job.result(timeout=60) for job in jobs], flush=True)
 """
 
 POINTS = [
-    "dispatcher.before-recovery",
-    "dispatcher.after-look",
-    "dispatcher.before-running",
-    "dispatcher.after-running",
-    "dispatcher.before-commit",
-    "dispatcher.after-commit",
+    "dispatcher.recover",
+    "dispatcher.looked",
+    "journal.move",
+    "journal.move-done",
+    "journal.finish",
+    "journal.finish-done",
 ]
 
 
@@ -210,7 +234,7 @@ POINTS = [
 def test_dispatcher_killed_at_each_of_its_steps(home: Home, point: str, nth: int) -> None:
     """The dispatcher is killed at each of its own steps: every job has its result and one run."""
     flag = home.root / "flag"
-    if point == "dispatcher.before-recovery":
+    if point == "dispatcher.recover":
         nth = 1  # it is passed once in a process
     out = home.run(STEPS, CLUSTRIX_FAULT=f"{point}:{nth}@{flag}")
     assert flag.exists(), "the point was not passed"
@@ -219,10 +243,10 @@ def test_dispatcher_killed_at_each_of_its_steps(home: Home, point: str, nth: int
 
 
 RUNNER_POINTS = {
-    "runner.before-claim": ("49", 1),
-    "runner.after-claim": ("JobKilled", 0),
-    "runner.before-commit": ("JobKilled", 1),
-    "runner.after-commit": ("49", 1),
+    "claim.rename": ("49", 1),
+    "runner.begin": ("JobKilled", 0),
+    "result.write": ("JobKilled", 1),
+    "runner.tell": ("49", 1),
 }
 
 
@@ -253,7 +277,7 @@ except Exception as error:
 
 def test_runner_that_never_begins(home: Home) -> None:
     """A runner that dies before its claim every time ends the job with JobNotStarted, not for ever."""
-    flags = ",".join(f"runner.before-claim@{home.root}/flag{n}" for n in range(5))
+    flags = ",".join(f"claim.rename@{home.root}/flag{n}" for n in range(5))
     out = home.run(
         """
 @cluster
@@ -271,7 +295,7 @@ except Exception as error:
     assert not home.runs()
 
 
-@pytest.mark.parametrize("point", ["map.after-claim", "map.in-item", "map.before-record"])
+@pytest.mark.parametrize("point", ["map.range", "map.in-item", "map.record"])
 def test_map_worker_killed(home: Home, point: str) -> None:
     """A worker killed inside an item fails that item alone; between items it fails none; no item runs twice."""
     out = home.run(
@@ -290,7 +314,7 @@ print(failed, jobs.state)
         CLUSTRIX_FAULT=f"{point}:3@{home.root / 'flag'}",
     )
     assert (home.root / "flag").exists(), "the point was not passed"
-    expected = "[] SUCCEEDED" if point == "map.after-claim" else "['JobKilled'] FAILED"
+    expected = "[] SUCCEEDED" if point == "map.range" else "['JobKilled'] FAILED"
     assert out.strip() == expected
     assert max(home.runs().values()) == 1
     assert len(home.runs()) == (59 if point == "map.in-item" else 60)
@@ -304,11 +328,61 @@ def test_dispatcher_killed_while_it_hands_on_what_a_dead_worker_had(home: Home) 
         + """
 print(jobs.result(timeout=30) == [n * n for n in range(60)], jobs.state)
 """,
-        CLUSTRIX_FAULT=f"map.after-claim:3@{flags[0]},dispatcher.after-give@{flags[1]}",
+        CLUSTRIX_FAULT=f"map.range:3@{flags[0]},books.given@{flags[1]}",
     )
     assert all(flag.exists() for flag in flags), "a point was not passed"
     assert out.strip() == "True SUCCEEDED"
     assert home.runs() == {str(n): 1 for n in range(60)}
+
+
+def test_dispatcher_killed_after_three_deaths_of_an_item(home: Home) -> None:
+    """The books of three workers are closed, and none lives: the next dispatcher took them for three that had never begun."""
+    flag = home.root / "flag"
+    out = home.run(
+        """
+@cluster(cores=os.cpu_count(), retries=5, retry_delay=0)
+def work(n):
+    count(n)
+    with open(os.path.join(HOME, "runs")) as file:
+        if len(file.readlines()) < 4:
+            os.kill(os.getpid(), 9)
+    return n
+
+jobs = work.map([0])
+print(jobs.result(timeout=50), jobs.state)
+""",
+        CLUSTRIX_FAULT=f"books.given:3@{flag}",
+    )
+    assert flag.exists()
+    assert out.strip() == "[0] SUCCEEDED"
+    assert home.runs() == {"0": 4}
+
+
+def test_dispatcher_killed_while_it_cancels_a_map(home: Home) -> None:
+    """The workers that it has ended are none that have failed: the items they were in were cancelled."""
+    process = home.start(
+        MAP.format(seconds=60, number=1)
+        + """
+sys.stdin.readline()
+print(jobs.cancel(), flush=True)
+sys.stdin.readline()
+print(type(jobs.error(0, timeout=30)).__name__, jobs.state)
+"""
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert until(lambda: home.runs() == {"0": 1}, 30)
+    dispatcher = home.dispatcher()
+    assert dispatcher is not None
+    assert until(lambda: home.stand_still(dispatcher))
+    print(file=process.stdin, flush=True)
+    assert process.stdout.readline() == "True\n"
+    for path in home.state.glob("live/*/worker-*/claim"):
+        os.kill(int(path.read_text().partition("|")[0]), signal.SIGKILL)  # as the dispatcher does
+    assert home.kill_dispatcher()
+    out, err = process.communicate("\n", timeout=60)
+    assert out == "JobCancelled CANCELLED\n", err + home.log()
+    assert home.runs() == {"0": 1}  # and none of them is begun anew
 
 
 def test_map_survives_dispatcher_kills(home: Home) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,36 +12,22 @@ from pathlib import Path
 import pytest
 
 from tests.core.faults.home import Home, until
+from tests.core.support import small_disk as disk
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
-
-WORK = """
-@cluster
-def work(n):
-    count(n)
-    return n * n
-"""
 
 
 @pytest.fixture
 def small_disk(home: Home) -> Iterator[Home]:
     """A home whose state directory is on a disk of 4 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a tmpfs needs root")
-    home.state.mkdir(mode=0o700)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", str(home.state)], check=True)
-    try:
+    with disk(home.state, "4m"):
         yield home
-    finally:
         home.stop()
-        subprocess.run(["umount", "-l", str(home.state)], check=True)
 
 
 def test_full_disk_at_submission(small_disk: Home) -> None:
     """No room for an argument: JournalFull says so, nothing is half-written, and what was there before still works."""
-    out = small_disk.run(
-        WORK
-        + """
+    out = small_disk.run("""
 from clustrix.errors import JournalFull
 assert work(3) == 9
 try:
@@ -50,8 +35,7 @@ try:
 except JournalFull as error:
     print("full:", error)
 assert work(4) == 16
-"""
-    )
+""")
     assert out.startswith("full:")
     assert "no space is left" in out
     leftovers = [path for path in (small_disk.state / "blobs").rglob("*") if path.is_file()]
@@ -60,9 +44,7 @@ assert work(4) == 16
 
 def test_full_disk_at_the_journal(small_disk: Home) -> None:
     """No room for a row: JournalFull; when there is room again, the next submission works and no job was lost."""
-    out = small_disk.run(
-        WORK
-        + """
+    out = small_disk.run("""
 from clustrix.errors import JournalFull
 assert work(3) == 9
 ballast = os.path.join(HOME, "clustrix", "ballast")
@@ -78,8 +60,7 @@ except JournalFull as error:
     print("full:", error)
 os.unlink(ballast)
 assert work(5) == 25
-"""
-    )
+""")
     assert "full:" in out
 
 
@@ -131,10 +112,6 @@ from clustrix.errors import ClustrixError
 def long():
     time.sleep(60)
 
-@cluster
-def work(n):
-    return n * n
-
 job = long.submit()
 while not job.running():
     time.sleep(0.05)
@@ -172,23 +149,13 @@ except Exception as error:
 
 def test_read_only_state_directory(home: Home) -> None:
     """A read-only state directory is refused with its path and what to do."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
-    home.state.mkdir(mode=0o700)
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "ro,size=1m,mode=700", "tmpfs", str(home.state)], check=True
-    )
-    try:
+    with disk(home.state, "1m", "ro,mode=700"):
         out = home.run(_expect("JournalUnusable"))
-    finally:
-        subprocess.run(["umount", "-l", str(home.state)], check=True)
     assert str(home.state) in out
 
 
 def _expect(error: str) -> str:
-    return (
-        WORK
-        + f"""
+    return f"""
 from clustrix.errors import {error}
 try:
     work.submit(1)
@@ -197,7 +164,6 @@ except {error} as error:
 else:
     sys.exit("no error")
 """
-    )
 
 
 def test_somebody_elses_state_directory(home: Home) -> None:
@@ -213,7 +179,7 @@ def test_open_state_directory_is_closed(home: Home) -> None:
     """A state directory that others could write to is made private."""
     home.state.mkdir(mode=0o777)
     home.state.chmod(0o777)
-    home.run(WORK + "assert work(2) == 4")
+    home.run("assert work(2) == 4")
     assert home.state.stat().st_mode & 0o777 == 0o700
 
 
@@ -229,7 +195,7 @@ def test_corrupted_journal(home: Home) -> None:
 
 def test_journal_from_a_newer_version(home: Home) -> None:
     """A journal with newer tables is refused with both versions, and not touched."""
-    home.run(WORK + "assert work(2) == 4")
+    home.run("assert work(2) == 4")
     home.stop()
     with closing(sqlite3.connect(home.state / "journal.db")) as sql, sql:
         sql.execute("PRAGMA user_version = 999")
@@ -267,7 +233,7 @@ def _damage(path: Path, damage: str) -> None:
 
 def test_damaged_small_result(home: Home) -> None:
     """The same for a result that is kept in the journal's row."""
-    job = home.run(WORK + "job = work.submit(3); job.result(timeout=30); print(job.id)").strip()
+    job = home.run("job = work.submit(3); job.result(timeout=30); print(job.id)").strip()
     home.stop()
     with closing(sqlite3.connect(home.state / "journal.db")) as sql, sql:
         (data,) = sql.execute("SELECT data FROM results").fetchone()
@@ -280,7 +246,7 @@ def test_damaged_small_result(home: Home) -> None:
 @pytest.mark.parametrize("damage", ["cut", "flip"])
 def test_damaged_map_results(home: Home, damage: str) -> None:
     """A damaged results file of a map spoils the items that it hits, or all behind a record whose length is lost, and says so."""
-    job = home.run(WORK + "jobs = work.map(range(40)); jobs.result(timeout=30); print(jobs.id)").strip()
+    job = home.run("jobs = work.map(range(40)); jobs.result(timeout=30); print(jobs.id)").strip()
     folder = home.state / "kept" / job
     assert until(folder.exists)
     _damage(max(folder.glob("results-*"), key=lambda path: path.stat().st_size), damage)
@@ -335,19 +301,19 @@ print(work(bytes(300_000)))  # as the error says
 
 def test_stale_lock_and_socket(home: Home) -> None:
     """What a dead dispatcher leaves, and plain rubbish in their place, keeps nobody from starting the next."""
-    home.run(WORK + "assert work(2) == 4")
+    home.run("assert work(2) == 4")
     assert home.kill_dispatcher()
     assert until(lambda: home.dispatcher() is None)
     sockets = list(home.state.glob("dispatchers/*.sock"))
     assert sockets, "a killed dispatcher leaves its socket"
-    home.run(WORK + "assert work(3) == 9")
+    home.run("assert work(3) == 9")
     home.stop()
     for path in home.state.glob("dispatchers/*.sock"):
         path.unlink()
         path.write_text("rubbish")
     for path in home.state.glob("dispatchers/*.lock"):
         path.write_text("rubbish\n")
-    home.run(WORK + "assert work(4) == 16")
+    home.run("assert work(4) == 16")
 
 
 def test_clock_jumps(home: Home) -> None:
@@ -362,8 +328,7 @@ time.time = lambda: real() + next(jumps)
 time.time_ns = lambda: real_ns() + next(jumps) * 10**9
 """)
     out = home.run(
-        WORK
-        + """
+        """
 assert abs(time.time() - time.time()) > 3
 jobs = [work.submit(n) for n in range(20)]
 assert [job.result(timeout=30) for job in jobs] == [n * n for n in range(20)]
@@ -385,12 +350,12 @@ except Exception as error:
 
 def test_unknown_things_in_the_state_directory_are_left_alone(home: Home) -> None:
     """Foreign files in the state directory stop nothing and stay."""
-    home.run(WORK + "assert work(2) == 4")
+    home.run("assert work(2) == 4")
     home.stop()
     strange = home.state / "live" / "strange"
     strange.mkdir()
     (strange / "file").write_text("x")
     (home.state / "live" / "plain").write_text("x")
-    home.run(WORK + "assert work(3) == 9")
+    home.run("assert work(3) == 9")
     assert (strange / "file").exists()
     shutil.rmtree(strange)

@@ -49,8 +49,7 @@ def test_observers_hear_of_every_change(tmp_path: Path, fresh_state: Path) -> No
     diary = tmp_path / "diary"
     write_plugin(tmp_path, "watching", PLUGIN)
     (tmp_path / "watching_code.py").write_text(CODE.format(path=str(diary)))
-    run = run_script(SCRIPT, PYTHONPATH=str(tmp_path))
-    assert run.stdout == "as it was\n", run.stderr
+    assert run_script(SCRIPT, PYTHONPATH=str(tmp_path)).stdout == "as it was\n"
     wait_until(lambda: any("FAILED" in line for line in lines(diary)), "the observer has heard of the end")
     events = [json.loads(line) for line in lines(diary)]
     states = {name: [state for _, who, _, state, *_ in events if who == name] for name in ("good", "bad")}

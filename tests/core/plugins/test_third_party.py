@@ -52,6 +52,7 @@ from {module} import {backend}
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 class Test{backend}(BackendConformance):
     patience_s = {patience}
+    many = 100  # each starts a Python
 
     @pytest.fixture
     def make(self):

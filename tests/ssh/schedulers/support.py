@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from clustrix_ssh.schedulers.interface import Answer
+from clustrix_ssh.schedulers.interface import Answer, Need, Scheduler
+
+
+def script_of(scheduler: Scheduler, **settings: Any) -> str:
+    """A script of two cores that does nothing; what is no part of a ``Need`` is one of its settings."""
+    need = {"name": "fit-1", "cores": 2, "memory_bytes": None, "time_s": None}
+    more = {name: settings.pop(name) for name in list(settings) if name in Need._fields}
+    return scheduler.script(Need(**{**need, **more, "settings": settings}), ["exec true"])
 
 
 def recorded(path: Path) -> Answer:

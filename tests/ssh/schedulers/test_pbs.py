@@ -10,7 +10,7 @@ import pytest
 
 from clustrix_ssh.schedulers.interface import Answer, Cause, Full, Need, Refused, State, Unavailable
 from clustrix_ssh.schedulers.pbs import Pbs, Torque
-from tests.ssh.schedulers.support import recorded
+from tests.ssh.schedulers.support import recorded, script_of
 from tests.ssh.schedulers.test_slurm import HOSTILE
 
 PBS, TORQUE = Pbs(), Torque()
@@ -36,9 +36,7 @@ def sample(name: str) -> Answer:
 
 
 def script(pbs: Pbs = PBS, **settings: Any) -> str:
-    need = {"name": "fit-1", "cores": 2, "memory_bytes": None, "time_s": None}
-    more = {name: settings.pop(name) for name in list(settings) if name in Need._fields}
-    return pbs.script(Need(**{**need, **more, "settings": settings}), ["exec true"])
+    return script_of(pbs, **settings)
 
 
 def directives(text: str) -> list[str]:
@@ -276,11 +274,11 @@ def test_deletion_of_what_is_gone_is_no_error() -> None:
 def test_resources_are_mapped() -> None:
     """Into one chunk."""
     found = directives(
-        script(cores=4, memory_bytes=8 << 30, time_s=90.2, elements=10, at_once=3, default_queue="long", gpus="2",
+        script(cores=4, memory_bytes=8 << 30, time_s=90.2, elements=10, default_queue="long", gpus="2",
                account="p1", constraint="skylake,model=epyc", dependency="afterok:12")
     )  # fmt: skip
     chunk = "l select=1:ncpus=4:mem=8192mb:ngpus=2:skylake=True:model=epyc"
-    assert {chunk, "l walltime=0:01:31", "J 0-9%3", "q long", "A p1", "W depend=afterok:12"} <= set(found)
+    assert {chunk, "l walltime=0:01:31", "J 0-9", "q long", "A p1", "W depend=afterok:12"} <= set(found)
     spread = directives(script(cores=4, memory_bytes=8 << 30, nodes=2, exclusive=True))
     assert {"l select=2:ncpus=2:mem=4096mb", "l place=scatter:excl"} <= set(spread)
 
@@ -365,8 +363,8 @@ def test_limits_and_queues() -> None:
     """As the server and its nodes say."""
     server = Answer(0, "Server: head\n    server_state = Active\n    default_queue = workq\n    max_array_size = 5000\n"
                     "    max_queued = [u:PBS_GENERIC=200]\n\n", "")  # fmt: skip
-    assert PBS.read_limits([server]) == (5000, 200)
-    assert PBS.read_limits([Answer(1, "", "Connection refused")]) == (None, None)
+    assert PBS.read_limits(server) == 5000
+    assert PBS.read_limits(Answer(1, "", "Connection refused")) is None
     queues = Answer(0, "Queue: workq\n    queue_type = Execution\n    resources_max.walltime = 24:00:00\n    enabled = True\n"
                     "    started = True\n\nQueue: route\n    queue_type = Route\n    enabled = True\n\nQueue: old\n"
                     "    queue_type = Execution\n    enabled = False\n\n", "")  # fmt: skip

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
-from typing import Any
+from functools import partial
 
 import pytest
 
 from clustrix_ssh.schedulers import directives, slurm_answers
-from clustrix_ssh.schedulers.interface import Answer, Cause, Full, Need, Refused, State, Unavailable
+from clustrix_ssh.schedulers.interface import Answer, Cause, Full, Refused, State, Unavailable
 from clustrix_ssh.schedulers.slurm import Slurm
+from tests.ssh.schedulers.support import script_of
 
 SLURM = Slurm()
 
@@ -24,10 +25,7 @@ HOSTILE = sorted(
 )[:400]
 
 
-def script(**settings: Any) -> str:
-    need = {"name": "fit-1", "cores": 2, "memory_bytes": None, "time_s": None}
-    more = {name: settings.pop(name) for name in list(settings) if name in Need._fields}
-    return SLURM.script(Need(**{**need, **more, "settings": settings}), ["exec true"])
+script = partial(script_of, SLURM)
 
 
 def options(text: str) -> list[str]:
@@ -91,7 +89,6 @@ def test_wishes_become_options() -> None:
         memory_bytes=3 << 30,
         time_s=5400.0,
         elements=10,
-        at_once=3,
         default_queue="long",
         gpus="a100:2",
         exclusive=True,
@@ -100,7 +97,7 @@ def test_wishes_become_options() -> None:
     assert options(text)[4:] == [
         "--mem=3072M",
         "--time=1:30:00",
-        "--array=0-9%3",
+        "--array=0-9",
         "--partition=long",
         "--nodes=2",
         "--exclusive",
@@ -180,7 +177,7 @@ def test_ranges_of_waiting_elements_are_taken_apart() -> None:
     assert rows["7_5"].state is State.QUEUED
     assert rows["7_5"].hint == "other jobs go first"
     assert rows["7_5"].start is not None
-    assert rows["7_0"] == (State.RUNNING, "", "", None, "n1")
+    assert rows["7_0"] == (State.RUNNING, "", "", None)
     assert rows["8"].reason == "completing"
 
 
@@ -237,8 +234,8 @@ def test_controllers_memory_is_read() -> None:
 
 def test_limits_and_queues_are_read() -> None:
     """As scontrol and sinfo tell them."""
-    assert slurm_answers.limits([Answer(0, "MaxArraySize            = 1001\n", "")]).array_elements == 1000
-    (queue,) = slurm_answers.queues(Answer(0, "main*|up|1-12:00:00|2|8+|8000+\n", ""))
+    assert slurm_answers.most_in_an_array(Answer(0, "MaxArraySize            = 1001\n", "")) == 1000
+    (queue,) = slurm_answers.queues([Answer(0, "main*|up|1-12:00:00|2|8+|8000+\n", "")])
     assert (queue.name, queue.default, queue.time_s, queue.nodes, queue.cores) == (
         "main",
         True,

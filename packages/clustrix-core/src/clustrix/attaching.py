@@ -1,14 +1,23 @@
-"""Find a job again that was submitted earlier, perhaps by another process."""
+"""Handles of jobs: of one that was submitted just now, and of one that was submitted earlier, perhaps by another process."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from clustrix.job import AsyncJobResult
+from clustrix.journal import JobRecord, NewJob
 from clustrix.mapresult import MapResult
-from clustrix.session import session
+from clustrix.session import Session, session
 
 _ID_CHARACTERS = 26
+
+
+def announced(home: Session, job: NewJob, shows: bool = True) -> AsyncJobResult[Any]:
+    """The handle of a job that has just been written down, with a word to its dispatcher.  ``shows``: whether who waits is shown how far it is."""
+    handle = _handle(home, job, None)
+    handle._shows = shows
+    home.client(job.dispatcher).submitted(job.id, handle._news)
+    return handle
 
 
 def attach(job: str) -> AsyncJobResult[Any]:
@@ -21,6 +30,10 @@ def attach(job: str) -> AsyncJobResult[Any]:
     home = session()
     pasted = job.strip().upper()
     record = home.journal.job(pasted if len(pasted) == _ID_CHARACTERS else job)
-    if record.kind == "map":
-        return MapResult(home, record, record.id, record.name, record.backend, record.items)
-    return AsyncJobResult(home, record, record.id, record.name, record.backend)
+    return _handle(home, record, record)
+
+
+def _handle(home: Session, job: NewJob | JobRecord, record: JobRecord | None) -> AsyncJobResult[Any]:
+    if job.kind == "map":
+        return MapResult(home, record, job.id, job.name, job.backend, job.items)
+    return AsyncJobResult(home, record, job.id, job.name, job.backend)

@@ -153,7 +153,7 @@ class Cleaning:
     # -- files
 
     def _folders(self, journal: Removal) -> None:
-        for root in (self._place.kept, self._place.live):
+        for root in (self._place.live, self._place.kept):  # in which a dispatcher may just be moving one
             # The folder is seen before the journal is asked: that has the row of a job before the job has a folder.
             names = [name for name in os.listdir(root) if _FOLDER.fullmatch(name)]
             for start in range(0, len(names), _LOOKED_UP):

@@ -36,7 +36,9 @@ class ClusterFunction(Generic[P, R]):
         options: dict[str, Any],
         bound: tuple[Any, ...] = (),
         decorated: ClusterFunction[P, R] | None = None,
+        kind: type | None = None,
     ) -> None:
+        """``kind``: staticmethod or classmethod, where it was made of such."""
         if isinstance(function, types.FunctionType):
             # What somebody hung on the function is kept, unless it would stand in the way of a method of this class.
             vars(self).update((k, v) for k, v in vars(function).items() if not hasattr(ClusterFunction, k))
@@ -46,7 +48,7 @@ class ClusterFunction(Generic[P, R]):
         self._bound = bound
         self._decorated = decorated or self
         """The one that stands in the module: where a job can import it, it need not travel."""
-        self._kind: type | None = None
+        self._kind = kind
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run as a job and wait: returns what the function returns, raises what it raises.
@@ -128,9 +130,7 @@ class ClusterFunction(Generic[P, R]):
         Raises ConfigError for a bad value, UnknownOption for an unknown name.
         """
         merged = merge_options(self._options, options)
-        changed = ClusterFunction(self._function, merged, self._bound, self._decorated)
-        changed._kind = self._kind
-        return changed
+        return ClusterFunction(self._function, merged, self._bound, self._decorated, self._kind)
 
     def _subject(self) -> Subject:
         from clustrix.bundle.packing import reference_to
@@ -218,9 +218,7 @@ def _length(iterable: Iterable[Any]) -> int:
 def _rebuild(
     function: Callable[P, R], options: dict[str, Any], bound: tuple[Any, ...], kind: type | None
 ) -> ClusterFunction[P, R]:
-    made = ClusterFunction(function, options, bound)
-    made._kind = kind
-    return made
+    return ClusterFunction(function, options, bound, None, kind)
 
 
 @overload
@@ -277,11 +275,8 @@ def _decorated(target: Any, settings: dict[str, Any]) -> Any:
     kind = type(target) if isinstance(target, (staticmethod, classmethod)) else None
     function = target.__func__ if kind else target
     if isinstance(function, ClusterFunction):
-        again = ClusterFunction(
-            function._function, stack_options(function._options, settings), function._bound
-        )
-        again._kind = kind or function._kind
-        return again
+        stacked = stack_options(function._options, settings)
+        return ClusterFunction(function._function, stacked, function._bound, kind=kind or function._kind)
     if not callable(function) or isinstance(function, type):
         raise TypeError(
             f"cluster() takes a function, not {function!r}; write @cluster, or @cluster(cores=4) above a def"
@@ -291,9 +286,7 @@ def _decorated(target: Any, settings: dict[str, Any]) -> Any:
         raise TypeError(
             f"{name} is a generator function: what it yields cannot come home one by one; return a list instead"
         )
-    made: ClusterFunction[Any, Any] = ClusterFunction(function, settings)
-    made._kind = kind
-    return made
+    return ClusterFunction(function, settings, kind=kind)
 
 
 def _flags(function: Any) -> int:

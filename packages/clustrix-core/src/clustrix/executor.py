@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 import time
 import weakref
@@ -154,6 +155,8 @@ class ClusterExecutor(futures.Executor):
         # By name: to import its module takes 10 ms.
         if type(error).__name__ == "BrokenProcessPool" and str(error).startswith(initializing.MESSAGE):
             self._broken = error
+            # As the standard library's executors tell who has let go of the futures.
+            logging.getLogger("concurrent.futures").critical("Exception in initializer: %s", error)
 
 
 def _in_order(job: MapResult[R], deadline: float | None) -> Iterator[R]:

@@ -4,36 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 from clustrix import plugins
-from clustrix.backends import Backend, JobSpec, Question
-from clustrix.backends.interface import PushingBackend
+from clustrix.backends import Backend, JobSpec
+from clustrix.backends.interface import Onlooker, PushingBackend
 from clustrix.journal import JobRecord, JobState, NewJob
 from clustrix.runner.amounts import format_bytes
 from clustrix.session import Session, session
 from clustrix.submission import Subject, new_job
-
-
-class _Visitor:
-    """A host for a backend that only looks: nobody answers, and nothing is polled."""
-
-    def __init__(self, settings: dict[str, Any], folder: Path) -> None:
-        self.settings = MappingProxyType(settings)
-        self.folder = folder
-
-    def changed(self, jobs: Sequence[str] = ()) -> None:
-        """There are none."""
-
-    async def ask(self, question: Question) -> str | None:
-        return None
-
-    def answerers(self) -> int:
-        return 0
 
 
 def explain(subject: Subject, items: int | None) -> str:
@@ -68,33 +48,21 @@ async def _ask(target: type[Backend], home: Session, job: NewJob) -> str:
     import json
 
     record = JobRecord(
+        **{field: getattr(job, field) for field in NewJob._fields if field in JobRecord._fields},
         seq=0,
-        id=job.id,
-        name=job.name,
-        kind=job.kind,
-        dispatcher=job.dispatcher,
-        backend=job.backend,
         state=JobState.CREATED,
         reason="",
         cancel=False,
-        cores=job.cores,
-        memory_bytes=job.memory_bytes,
-        time_s=job.time_s,
         environ="",
-        items=job.items,
-        parent=None,
         created=time.time(),
-        place=job.place,
-        tags=job.tags,
         attempt=1,
         spared=0,
         handle="",
     )
-    spec = JobSpec(record, home.journal)
-    spec._spec = job.spec
+    spec = JobSpec(record, home.journal, job.spec)
     folder = Path(home.place.root, "backends", job.backend)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    backend = target(_Visitor(json.loads(job.place) if job.place else {}, folder))
+    backend = target(Onlooker(json.loads(job.place) if job.place else {}, folder))
     try:
         return await backend.explain(spec)
     finally:

@@ -282,17 +282,13 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
 
     def _follow_logs(self) -> Iterator[str]:
         tail = logs.Tail(self._home.place, self.id, self._prints_elsewhere())
-        partial = ["", ""]
+        streams = logs.Lines(), logs.Lines()
         while True:
             ended = self.done()
             for stream, text in tail.read():
-                *lines, partial[stream] = (partial[stream] + text).splitlines(keepends=True) or [""]
-                if partial[stream].endswith("\n"):
-                    lines.append(partial[stream])
-                    partial[stream] = ""
-                yield from (line.rstrip("\n") for line in lines)
+                yield from streams[stream].add(text)
             if ended:
-                yield from (line for line in partial if line)
+                yield from filter(None, (lines.rest() for lines in streams))
                 return
             self._pause(logs.PAUSE_SECONDS)
 

@@ -134,20 +134,12 @@ def jobs(
     return JobList(found[: query.limit], query.limit is not None and len(found) > query.limit)
 
 
-def rows_as_json(
-    state: JobState | str | Iterable[JobState | str] | None = None,
-    name: str | None = None,
-    tag: str | None = None,
-    since: When = None,
-    until: When = None,
-    function: Callable[..., Any] | str | None = None,
-    limit: int | None = None,
-) -> Iterator[bytes]:
-    """The same as a JSON list in UTF-8, one object a line, in pieces to be written one after the other.
+def rows_as_json(**which: Any) -> Iterator[bytes]:
+    """The same as a JSON list in UTF-8, one object a line, in pieces to be written one after the other; all of them without a ``limit``.
 
     ``clustrix.journal.queries`` says what is in an object.
     """
-    query = _query(state, name, tag, since, until, function, limit)
+    query = _query(**which)
     with closing(Journal(state_place())) as journal:
         yield from journal.listed_as_json(query)
 
@@ -158,7 +150,13 @@ def _row(text: str) -> JobRow:
 
 
 def _query(
-    state: Any, name: Any, tag: Any, since: When, until: When, function: Any, limit: int | None
+    state: Any = None,
+    name: Any = None,
+    tag: Any = None,
+    since: When = None,
+    until: When = None,
+    function: Any = None,
+    limit: int | None = None,
 ) -> Query:
     return Query(
         states=None if state is None else _states(state),

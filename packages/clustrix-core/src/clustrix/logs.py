@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 import math
 import os
 import time
@@ -22,10 +23,10 @@ _WANT_SECONDS = 1.0
 def text(place: Place, job: str, elsewhere: bool = False) -> str:
     """All that a job has printed: standard output, then standard error.  ``elsewhere``: as for ``Tail``."""
     tail = Tail(place, job, elsewhere)
-    found = ["", ""]
+    found: tuple[list[str], list[str]] = [], []
     for stream, part in tail.read():
-        found[stream] += part
-    return "".join(found)
+        found[stream].append(part)
+    return "".join(itertools.chain(*found))
 
 
 class Tail:
@@ -48,20 +49,12 @@ class Tail:
         for stream, name in enumerate(_STREAMS):
             fd = self._files[stream]
             if fd is None:
-                fd = self._files[stream] = self._open(name)
+                fd = self._files[stream] = self._place.open(self._job, name)
             while fd is not None:
                 data = os.read(fd, _READ_BYTES)
                 if not data:
                     break
                 yield stream, self._decoders[stream].decode(data)
-
-    def _open(self, name: str) -> int | None:
-        for _ in range(2):  # the folder moves once
-            try:
-                return os.open(os.path.join(self._place.job_folder(self._job), name), os.O_RDONLY)
-            except FileNotFoundError:
-                continue
-        return None
 
     def close(self) -> None:
         for fd in self._files:
@@ -71,3 +64,24 @@ class Tail:
 
     def __del__(self) -> None:
         self.close()
+
+
+class Lines:
+    """Makes lines of text that comes in pieces.  A line of any length costs no more than to read it."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+
+    def add(self, text: str) -> list[str]:
+        """The lines that end in it."""
+        latest = "".join([*self._pieces[-1:], text])
+        self._pieces.append(text)
+        if not latest.endswith("\n") and len(latest.splitlines()) < 2:
+            return []
+        lines = self.rest().splitlines(keepends=True)
+        self._pieces = [] if lines[-1].endswith("\n") else [lines.pop()]
+        return [line.rstrip("\n") for line in lines]
+
+    def rest(self) -> str:
+        """What has come since the last of them."""
+        return "".join(self._pieces)

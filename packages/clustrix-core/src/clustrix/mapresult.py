@@ -17,7 +17,7 @@ from clustrix.errors.timeouts import NotDone
 from clustrix.job import AsyncJobResult
 from clustrix.journal import JobRecord
 from clustrix.results.found import Found
-from clustrix.results.sequences import Completed, Results
+from clustrix.results.sequences import Completed, Item, Results
 from clustrix.runner import policy
 from clustrix.session import Session
 
@@ -74,7 +74,11 @@ class MapResult(AsyncJobResult[list[R]]):
 
         ``timeout``: seconds for each wait.  An item that failed raises its error when it is reached.
         """
-        return Results(self, timeout)
+
+        def describe() -> str:
+            return f"{self.id}: {self.finished()} of {self._count} items"
+
+        return Results(self._count, partial(self._awaited, timeout=timeout), self._close_bar, describe)
 
     def __iter__(self) -> Iterator[R]:
         return iter(self.results())
@@ -93,7 +97,33 @@ class MapResult(AsyncJobResult[list[R]]):
         ``timeout``: seconds for all of them; raises TimeoutError when they are over.  Items that were finished before come in the order
         in which their results are found; those of a cancelled map that never began come last.
         """
-        return Completed(self, timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
+
+        def late(count: int) -> TimeoutError:
+            return TimeoutError(
+                f"{self._count - count} items of job {self.id} are not done after {timeout:g} s"
+            )
+
+        def items() -> Iterator[Item[R]]:
+            for count in range(self._count):
+                if not self._wait_until(partial(self._more, count), deadline):
+                    raise late(count)
+                if count == len(self._found):
+                    break
+                yield self._item_at(self._found.order[count])
+            yield from map(self._item_at, self._found.missing())  # the map has ended without them
+
+        async def later_items() -> AsyncIterator[Item[R]]:
+            for count in range(self._count):
+                if not await self._until(partial(self._more, count), deadline):
+                    raise late(count)
+                if count == len(self._found):
+                    break
+                yield self._item_at(self._found.order[count])
+            for index in self._found.missing():
+                yield self._item_at(index)
+
+        return Completed(items, later_items)
 
     def error(self, index: int, timeout: float | None = None) -> BaseException | None:
         """What an item raised, or None; waits for it."""
@@ -244,6 +274,9 @@ class MapResult(AsyncJobResult[list[R]]):
         """Shown from the first wait to the end of the map, or of who iterates over it."""
         return Bar(self._line, self._shows)
 
+    def _close_bar(self) -> None:
+        self._bar.close()
+
     def _line(self) -> Line:
         self._found.look()
         done, failed = len(self._found), len(self._found.failed)
@@ -277,6 +310,14 @@ class MapResult(AsyncJobResult[list[R]]):
             with self._changed:
                 self._wakers.discard(wake)
         return True
+
+    def _awaited(self, index: int, timeout: float | None) -> R:
+        if index not in self._found:
+            self._wait_for(index, timeout)
+        return self._item(index)
+
+    def _item_at(self, index: int) -> Item[R]:
+        return Item(index, self._overview, self._awaited, self.error)
 
     def _item(self, index: int) -> R:
         succeeded, value = self._decoded(index)

@@ -15,15 +15,12 @@ import tblib
 from clustrix.errors import (
     JOB_ERRORS,
     JobError,
-    JobExited,
-    JobInterrupted,
     JobLost,
-    JobNotStarted,
     RemoteError,
     ResultDamaged,
     ResultUnpicklable,
 )
-from clustrix.journal import JobRecord, JobState, Journal, Outcome
+from clustrix.journal import JobRecord, Journal, Outcome
 from clustrix.runner import outcome as kinds
 from clustrix.runner.frames import CONTAINER, Buffer, Damaged, Record, record_body, unpack
 from clustrix.runner.pickling import load
@@ -52,7 +49,7 @@ def decode(journal: Journal, record: JobRecord, found: Outcome) -> tuple[bool, A
     """The same for a job whose rows are at hand."""
     subject = Subject(record.id, record.name, record.backend)
     if found.error is not None:
-        return False, _recorded(subject, found.error)
+        return False, _recorded(subject, json.loads(found.error))
     if found.data is None and found.path is None:
         return False, subject.error(JobLost, found.reason or "it has no result")
     try:
@@ -60,19 +57,14 @@ def decode(journal: Journal, record: JobRecord, found: Outcome) -> tuple[bool, A
         data = found.data
         buffer = bytearray(data) if data is not None else _mapped(journal, record.id, found.path or "")
         return open_container(subject, buffer)
-    except (Damaged, FileNotFoundError) as error:
+    except Damaged as error:
         return False, _damaged(subject, error)
 
 
 def _mapped(journal: Journal, job: str, name: str) -> memoryview:
     """A large result as private memory."""
-    for _ in range(2):  # it moves from the live to the kept folder once, perhaps just now
-        try:
-            fd = os.open(os.path.join(journal.place.job_folder(job), name), os.O_RDONLY)
-            break
-        except FileNotFoundError:
-            continue
-    else:
+    fd = journal.place.open(job, name)
+    if fd is None:
         raise Damaged("its file is gone")
     try:
         size = os.fstat(fd).st_size
@@ -115,36 +107,33 @@ def open_container(subject: Subject, buffer: Buffer) -> tuple[bool, Any]:
             return False, failure
     if kind == kinds.EXCEPTION:
         return False, _rebuilt(subject, meta, pieces)
-    return False, _plain(subject, kind, meta)
+    return False, _recorded(subject, explained(meta))
 
 
-def _plain(subject: Subject, kind: str, meta: dict[str, Any]) -> JobError:
-    if kind == "error":
-        return _recorded(subject, meta["record"])
+def explained(meta: dict[str, Any]) -> dict[str, Any]:
+    """Of an outcome that is neither a value nor an exception: why, as the record of an error (``clustrix.runner.verdict``)."""
+    kind = meta["kind"]
+    row: dict[str, Any] = {"error": "JobNotStarted", "advice": "", "details": {}, "stderr": ""}
+    if kind == kinds.ENDED:
+        return {**row, **json.loads(meta["record"])}
     if kind == kinds.EXIT:
         cause = f"its function raised SystemExit({meta['code']!r})"
         advice = "sys.exit ends a program; return or raise an exception in a job."
-        return subject.error(
-            JobExited, cause, advice=advice, details={"code": meta["code"], "traceback": meta["text"]}
-        )
+        details = {"code": meta["code"], "traceback": meta["text"]}
+        return row | {"error": "JobExited", "cause": cause, "advice": advice, "details": details}
     if kind == kinds.INTERRUPT:
         cause = "its function raised KeyboardInterrupt, or it got SIGINT from elsewhere"
-        return subject.error(
-            JobInterrupted,
-            cause,
-            advice="To stop a job, call its cancel(); to tell of a failure, raise an Exception.",
-            details={"traceback": meta["text"]},
-        )
+        advice = "To stop a job, call its cancel(); to tell of a failure, raise an Exception."
+        details = {"traceback": meta["text"]}
+        return row | {"error": "JobInterrupted", "cause": cause, "advice": advice, "details": details}
     if kind == kinds.UNPICKLABLE:
         cause = f"it returned a {meta['type']} that cannot be sent: {meta['path']}: {meta['reason']}"
-        return subject.error(
-            ResultUnpicklable, cause, advice="Return plain data, or write a file and return its path."
-        )
-    return subject.error(JobNotStarted, meta["message"])
+        advice = "Return plain data, or write a file and return its path."
+        return row | {"error": "ResultUnpicklable", "cause": cause, "advice": advice}
+    return row | {"cause": str(meta.get("message", kind))}
 
 
-def _recorded(subject: Subject, text: str) -> JobError:
-    row = json.loads(text)
+def _recorded(subject: Subject, row: dict[str, Any]) -> JobError:
     cls = JOB_ERRORS.get(row["error"], JobError)
     return subject.error(
         cls, row["cause"], advice=row["advice"], details=row["details"], stderr=row.get("stderr", "")
@@ -238,4 +227,4 @@ def _traceback(frames: Sequence[Sequence[Any]]) -> TracebackType | None:
     return made
 
 
-__all__ = ["JobState", "Subject", "decode", "decode_item", "open_container", "read"]
+__all__ = ["Subject", "decode", "decode_item", "explained", "open_container", "read"]

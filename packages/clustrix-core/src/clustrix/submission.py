@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from clustrix.attaching import attach
+from clustrix.attaching import announced, attach
 from clustrix.backends.local.capacity import machine_bytes, machine_cores
 from clustrix.bundle import pack_call, pack_map
 from clustrix.bundle.packing import Reference
@@ -26,9 +26,8 @@ from clustrix.errors import (
     storage_error,
 )
 from clustrix.job import AsyncJobResult
-from clustrix.journal import REUSE, JobRecord, NewJob
+from clustrix.journal import REUSE, NewJob
 from clustrix.journal.ids import new_id
-from clustrix.mapresult import MapResult
 from clustrix.plugins import fields_of
 from clustrix.runner import bounds, current, filters
 from clustrix.runner.policy import RAISE, REQUEUE, Policy
@@ -65,14 +64,7 @@ def submit_call(subject: Subject, args: Sequence[Any], kwargs: Mapping[str, Any]
     if earlier is not None:
         return earlier
     payload = pack_call(home.blobs, subject.function, subject.reference, args, kwargs)
-    job = new_job(home, subject, "call", payload, 1, key)
-    known = _write(home, job, subject)
-    if known != job.id:
-        return _reused(home, known)
-    handle: AsyncJobResult[Any] = AsyncJobResult(home, None, job.id, job.name, job.backend)
-    handle._shows = subject.settings["progress"]
-    home.client(job.dispatcher).submitted(job.id, handle._news)
-    return handle
+    return _submitted(home, subject, new_job(home, subject, "call", payload, 1, key))
 
 
 def submit_map(
@@ -92,14 +84,7 @@ def submit_map(
     payload, count = pack_map(
         home.blobs, subject.function, subject.reference, bound, items, common, workers, chunk
     )
-    job = new_job(home, subject, "map", payload, count, key)
-    known = _write(home, job, subject)
-    if known != job.id:
-        return _reused(home, known)
-    handle: MapResult[Any] = MapResult(home, None, job.id, job.name, job.backend, count)
-    handle._shows = subject.settings["progress"]
-    home.client(job.dispatcher).submitted(job.id, handle._news)
-    return handle
+    return _submitted(home, subject, new_job(home, subject, "map", payload, count, key))
 
 
 def submit_again(earlier: AsyncJobResult[Any]) -> AsyncJobResult[Any]:
@@ -113,15 +98,10 @@ def submit_again(earlier: AsyncJobResult[Any]) -> AsyncJobResult[Any]:
     spec, payload = home.journal.payload(record.seq)
     for digest in named(payload):  # what is not there any more is told by the job
         home.blobs.hold(digest)
-    same = {field: getattr(record, field) for field in NewJob._fields if field in JobRecord._fields}
-    same |= {"id": new_id(), "parent": os.environ.get(JOB_VARIABLE), "key": home.journal.keys.of(record.seq)}
-    job = NewJob(**same, spec=spec, payload=payload)
+    job = record.anew(new_id(), os.environ.get(JOB_VARIABLE), spec, payload)
+    job = job._replace(key=home.journal.keys.of(record.seq))
     known = home.journal.submit(job)
-    if known != job.id:
-        return _reused(home, known)
-    again: AsyncJobResult[Any] = AsyncJobResult(home, None, job.id, job.name, job.backend)
-    home.client(job.dispatcher).submitted(job.id, again._news)
-    return again
+    return announced(home, job) if known == job.id else _reused(home, known)
 
 
 @contextmanager
@@ -201,13 +181,14 @@ def _reused(home: Session, job: str) -> AsyncJobResult[Any]:
     return handle
 
 
-def _write(home: Session, job: NewJob, subject: Subject) -> str:
+def _submitted(home: Session, subject: Subject, job: NewJob) -> AsyncJobResult[Any]:
+    """Write it down; returns its handle, or that of the job that has its key already."""
     added = subject.settings["environment_variables"]
     if subject.settings["secrets"]:
         added = {**added, **_sealed(home, subject.settings["secrets"], added)}
     known = home.journal.submit(job, home.introduction(), added)
     home.introduced = True
-    return known
+    return announced(home, job, subject.settings["progress"]) if known == job.id else _reused(home, known)
 
 
 _seals: dict[tuple[str, str, str], str] = {}

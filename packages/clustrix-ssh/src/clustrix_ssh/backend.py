@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from clustrix.backends import Backend, Host, HostUnreachable, JobSpec, Receipt
 from clustrix.runner import claim
 from clustrix.runner.sealing import Unsealable
 from clustrix_ssh.agent.client import Agent, AgentError
+from clustrix_ssh.far import records
 from clustrix_ssh.farhost import FarHost
 from clustrix_ssh.fetching import fetch
 from clustrix_ssh.orders import FarJob, Shape, far_job
 from clustrix_ssh.preamble import Preamble, preamble
-from clustrix_ssh.schedulers.interface import Requeue
 from clustrix_ssh.sending import send_blobs
 
 _FULL = {
@@ -53,7 +54,7 @@ class FarBackend(Backend):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
-        self.far = FarHost(host.settings, host.folder, host.changed, host)
+        self.far = FarHost(host)
         self._states: dict[str, Mapping[str, Any]] = {}
         self._states_at = 0.0
         self._states_took = 0.0
@@ -73,23 +74,24 @@ class FarBackend(Backend):
         except HostUnreachable as error:
             error.nothing_sent = True
             raise
-        try:
+        with self.asking():
             return await self._submit(jobs)
-        except AgentError as error:
-            raise self.trouble(error) from error
 
     async def _submit(self, jobs: Sequence[JobSpec]) -> Sequence[Receipt]:
         raise NotImplementedError
 
-    def trouble(self, error: AgentError) -> HostUnreachable:
-        """What the agent cannot do now, it may do later: nothing is known of the jobs."""
-        what = _FULL.get(error.kind)
-        if what is not None:
-            folder = self.far.paths.root
-            return HostUnreachable(
-                f"{self.far.name}: {what} ({error.text}). Free some space there, or set remote_work_dir to another place than {folder}"
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """What the agent cannot do now, it may do later: AgentError becomes HostUnreachable, and nothing is known of the jobs."""
+        try:
+            yield
+        except AgentError as error:
+            what = _FULL.get(error.kind)
+            advice = (
+                f"Free some space there, or set remote_work_dir to another place than {self.far.paths.root}"
             )
-        return HostUnreachable(str(error))
+            text = f"{self.far.name}: {what} ({error.text}). {advice}" if what is not None else str(error)
+            raise HostUnreachable(text) from error
 
     async def prepared(
         self, agent: Agent, jobs: Sequence[JobSpec], shapes: Sequence[Shape], scripts: bool
@@ -120,8 +122,6 @@ class FarBackend(Backend):
                         script,
                         self.same_machine,
                         seal,
-                        self.requeue(),
-                        self.notice_s(job),
                         self.far.facts["umask"],
                     )
                 )
@@ -129,14 +129,6 @@ class FarBackend(Backend):
                 found.append(Receipt(refused=f"what was submitted is not whole: {error}"))
         await send_blobs(agent, self.far.paths, [job for job in found if isinstance(job, FarJob)])
         return found
-
-    def notice_s(self, job: JobSpec) -> float:
-        """How long before the end of its time a job gets a signal that its user has asked for, in seconds."""
-        return 0.0
-
-    def requeue(self) -> Requeue | None:
-        """How a job has itself queued again from within; None if it cannot."""
-        return None
 
     async def script(self, job: JobSpec, before: Preamble, python: str) -> str:
         """Runs the job by itself: its preamble, then its Python."""
@@ -161,21 +153,20 @@ class FarBackend(Backend):
 
     def is_done(self, job: JobSpec) -> bool:
         """Whether its result is there."""
-        return job.id + ".d" in self.far.records
+        return job.id + records.DONE in self.far.records
 
     # -- results
 
     async def fetch(self, jobs: Sequence[JobSpec]) -> None:
-        try:
+        with self.asking():
             await fetch(self.far, jobs)
-        except AgentError as error:
-            raise self.trouble(error) from error
 
     async def clean(self, jobs: Sequence[JobSpec]) -> None:
         await self.reset(jobs)
         if jobs:
-            paths = [self.far.paths.checkpoint(job.id) for job in jobs]
-            await self._ask(await self.far.agent(), "remove", paths=paths)
+            agent = await self.far.agent()
+            with self.asking():
+                await agent.ask("remove", paths=[self.far.paths.checkpoint(job.id) for job in jobs])
 
     async def reset(self, jobs: Sequence[JobSpec]) -> None:
         if not jobs:
@@ -186,17 +177,12 @@ class FarBackend(Backend):
                 await syncing
         agent = await self.far.agent()
         paths = [self.far.paths.job(job.id) for job in jobs]
-        paths += [f"{self.far.paths.records}/{job.id}{kind}" for job in jobs for kind in (".b", ".x", ".d")]
-        await self._ask(agent, "remove", paths=paths)
+        paths += [f"{self.far.paths.records}/{job.id}{kind}" for job in jobs for kind in records.KINDS]
+        with self.asking():
+            await agent.ask("remove", paths=paths)
         for job in jobs:
             self.far.forget(job.id)
             self._states.pop(job.id, None)
-
-    async def _ask(self, agent: Agent, do: str, /, **more: Any) -> Mapping[str, Any]:
-        try:
-            return (await agent.ask(do, **more)).header
-        except AgentError as error:
-            raise self.trouble(error) from error
 
     async def login(self) -> None:
         await self.far.agent()

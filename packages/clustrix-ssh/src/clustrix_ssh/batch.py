@@ -12,16 +12,16 @@ from typing import Any
 from clustrix.backends import Host, HostUnreachable, JobSpec, Phase, Receipt, Status
 from clustrix_ssh.agent.client import Agent, AgentError
 from clustrix_ssh.backend import FarBackend, forbid, is_forbidden
+from clustrix_ssh.far import records
 from clustrix_ssh.farpaths import below
 from clustrix_ssh.lost import Left, decide
 from clustrix_ssh.mapends import Maps
 from clustrix_ssh.orders import FarJob, Shape
 from clustrix_ssh.preamble import preamble
 from clustrix_ssh.queueview import QueueView
-from clustrix_ssh.schedulers.interface import End, Full, Need, Refused, Requeue, Scheduler, State, Unavailable
+from clustrix_ssh.schedulers.interface import End, Full, Need, Refused, Scheduler, State, Unavailable
 from clustrix_ssh.shapes import shape_of
-from clustrix_ssh.submitting import BATCH, JOBS, Submitter, run
-from clustrix_ssh.submitting import Batch as Submission
+from clustrix_ssh.submitting import BATCH, JOBS, Submission, Submitter, fresh_name, run
 from clustrix_ssh.verdicts import write
 
 _MOST_IN_AN_ARRAY = 1000
@@ -68,7 +68,7 @@ class Batch(FarBackend):
             folders = [self.far.paths.job(job.id) for job in stale]
             await agent.ask("remove", paths=[posixpath.join(folder, BATCH) for folder in folders])
             self._again -= {job.id for job in stale}
-        shapes = {job.id: shape_of(job) for job in jobs}
+        shapes = {job.id: self._shape(job) for job in jobs}
         found = await self.prepared(agent, jobs, [shapes[job.id] for job in jobs], scripts=False)
         receipts = {job.id: one for job, one in zip(jobs, found, strict=True) if isinstance(one, Receipt)}
         groups: dict[str, list[FarJob]] = {}
@@ -97,8 +97,8 @@ class Batch(FarBackend):
             return _MOST_IN_AN_ARRAY
         if self._most is None:
             agent = await self.far.agent()
-            answers = [await run(agent, command) for command in self.scheduler.limits(self.far.facts["user"])]
-            self._most = self.scheduler.read_limits(answers).array_elements or _MOST_IN_AN_ARRAY
+            answer = await run(agent, self.scheduler.limits())
+            self._most = self.scheduler.read_limits(answer) or _MOST_IN_AN_ARRAY
         return min(_MOST_IN_AN_ARRAY, self._most)
 
     async def _submit_group(self, group: Sequence[FarJob], shape: Shape, most: int) -> dict[str, Receipt]:
@@ -139,7 +139,7 @@ class Batch(FarBackend):
         def render(name: str, some: Sequence[FarJob]) -> str:
             return self._script(name, some, shape, [python, f"{kit}/start.py"], offset)
 
-        return Submission(Submission.fresh_name(first.name, first.id), jobs, render)
+        return Submission(fresh_name(first.name, first.id), jobs, render)
 
     def _script(
         self, name: str, jobs: Sequence[FarJob], shape: Shape, start: Sequence[str], offset: int
@@ -160,22 +160,19 @@ class Batch(FarBackend):
             memory_bytes=memory * shape.workers if memory is not None else None,
             time_s=shape.walltime_s,
             elements=shape.elements if spec.kind == "map" else len(jobs),
-            at_once=None,
             output=posixpath.join(folder, "log"),
             settings=spec.settings,
         )
         lines = [*preamble(spec.settings).lines, "exec " + shlex.join([*start, *arguments])]
         return system.script(need, lines)
 
-    def notice_s(self, job: JobSpec) -> float:
-        return self.scheduler.notice_s(job.settings, job.time_s)
-
-    def requeue(self) -> Requeue | None:
-        return self.scheduler.requeue()
+    def _shape(self, job: JobSpec) -> Shape:
+        notice_s = self.scheduler.notice_s(job.settings, job.time_s)
+        return shape_of(job)._replace(notice_s=notice_s, requeue=self.scheduler.requeue())
 
     async def explain(self, job: JobSpec) -> str:
         shape = shape_of(job)
-        name = Submission.fresh_name(job.name, job.id)
+        name = fresh_name(job.name, job.id)
         try:
             await self._know(await self.far.agent())
             python, why = await self.far.python(preamble(job.settings))
@@ -198,7 +195,7 @@ class Batch(FarBackend):
         if not jobs:
             return []
         open_jobs = [job for job in jobs if not self.is_done(job)]
-        try:
+        with self.asking():
             if open_jobs:
                 await self._know_or_wait()
                 handles = [self._handle(job) for job in open_jobs]
@@ -209,8 +206,6 @@ class Batch(FarBackend):
                     self._queue.forget(self._handle(job))
             if gone:
                 await self._look_after(gone)
-        except AgentError as error:
-            raise self.trouble(error) from error
         return [self._status(job) for job in jobs]
 
     async def _know_or_wait(self) -> None:
@@ -231,12 +226,12 @@ class Batch(FarBackend):
         if left is not None and left.status is not None:
             return left.status
         rows = self._queue.seen(self._handle(job))
-        began = self.far.records.get(job.id + ".b", 0.0) > self._queue.asked_at
+        began = self.far.records.get(job.id + records.BEGUN, 0.0) > self._queue.asked_at
         if any(row.state is State.RUNNING for row in rows) or (rows and began):
             return Status(Phase.RUNNING, self._queue.trouble)
         if rows:
             return Status(Phase.QUEUED, self._queue.words(self._handle(job), rows[0]))
-        if job.id + ".b" in self.far.records:
+        if job.id + records.BEGUN in self.far.records:
             return Status(Phase.RUNNING, self._queue.trouble)
         return Status(Phase.QUEUED, self._queue.trouble)
 
@@ -287,7 +282,7 @@ class Batch(FarBackend):
 
     async def _more_elements(self, job: JobSpec, offset: int, left: int) -> None:
         agent = await self.far.agent()
-        shape = shape_of(job)
+        shape = self._shape(job)
         shape = shape._replace(elements=max(1, min(shape.elements, -(-left // shape.workers))))
         (one,) = await self.prepared(agent, [job], [shape], scripts=False)
         if isinstance(one, Receipt):
@@ -313,20 +308,20 @@ class Batch(FarBackend):
             return
         agent = await self.far.agent()
         folders = [self.far.paths.job(job.id) for job in jobs]
-        try:
+        with self.asking():
             await agent.ask("many", ops=forbid(folders))
             await self._know_or_wait()
             for command in self.scheduler.cancel([self._handle(job) for job in jobs if self._handle(job)]):
                 self.scheduler.check_cancelled(await run(agent, command))
-        except AgentError as error:
-            raise self.trouble(error) from error
         self._cancelled.update(job.id for job in jobs)
         self._queue.hurry()
 
     async def clean(self, jobs: Sequence[JobSpec]) -> None:
         await super().clean(jobs)
         if jobs:
-            await self._ask(await self.far.agent(), "close", batches=self.far.paths.batch(""), listed=JOBS)
+            agent = await self.far.agent()
+            with self.asking():
+                await agent.ask("close", batches=self.far.paths.batch(""), listed=JOBS)
 
     async def reset(self, jobs: Sequence[JobSpec]) -> None:
         maps = [self._handle(job) for job in jobs if job.kind == "map" and self._handle(job)]

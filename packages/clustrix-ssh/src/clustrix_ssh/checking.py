@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clustrix.backends.interface import Onlooker
 from clustrix.config.quantities import format_time
 from clustrix.errors import HostUnreachable
 from clustrix.runner.amounts import format_bytes
 from clustrix_ssh.agent.client import Agent, AgentError
 from clustrix_ssh.farhost import FarHost
-from clustrix_ssh.nodecheck import look_from_node
+from clustrix_ssh.nodecheck import Row, look_from_node
 from clustrix_ssh.preamble import preamble
-from clustrix_ssh.rows import Row
 from clustrix_ssh.schedulers.interface import Queue, Scheduler, Unavailable
 from clustrix_ssh.submitting import run
 
@@ -28,7 +28,7 @@ async def check_host(settings: Mapping[str, Any], wait_s: float = 0.0) -> list[R
 
     Never raises HostUnreachable: that is a row.
     """
-    far = FarHost(settings, Path("/nonexistent"), lambda jobs: None)
+    far = FarHost(Onlooker(settings, Path("/nonexistent")))
     rows: list[Row] = []
     try:
         began = time.monotonic()

@@ -10,18 +10,19 @@ import random
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from clustrix.backends import HostUnreachable
+from clustrix.backends import Host, HostUnreachable
 from clustrix.runner import sealing
 from clustrix_ssh import farpaths, kit
 from clustrix_ssh.agent.client import Agent, AgentError
 from clustrix_ssh.errors import NeedsPerson, NobodyThere
+from clustrix_ssh.far import records
 from clustrix_ssh.farpaths import FarPaths, Seal
-from clustrix_ssh.people import Asker, Nobody, People
+from clustrix_ssh.people import Asker
 from clustrix_ssh.preamble import NO_PREAMBLE, Preamble
 from clustrix_ssh.transport import shared
 from clustrix_ssh.transport.interface import Target
@@ -49,20 +50,12 @@ class FarHost:
     What is known of jobs by their commit records is kept here, for as long as the agent lives: a new one tells of all that is there.
     """
 
-    def __init__(
-        self,
-        settings: Mapping[str, Any],
-        folder: Path,
-        changed: Callable[[Sequence[str]], None],
-        people: People | None = None,
-    ) -> None:
-        """``folder``: on this machine, for what is to be remembered; ``changed``: told which jobs have begun or ended."""
-        self._people = people or Nobody()
-        self._folder = folder
-        self.target = target_of(settings)
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.target = target_of(host.settings)
         self.name = self.target.host or "this machine"
         known = hashlib.sha256(f"{self.target.host}|{self.target.port}|{self.target.username}".encode())
-        self._reached = folder / f"reached-{known.hexdigest()[:16]}"
+        self._reached = host.folder / f"reached-{known.hexdigest()[:16]}"
         self.paths: FarPaths
         self.facts: Mapping[str, Any] = {}
         self.records: dict[str, float] = {}
@@ -71,8 +64,6 @@ class FarHost:
         """Small results that came along with their records, by job."""
         self.syncing: dict[str, asyncio.Future[None]] = {}
         """Results that are here, and not on disk yet, by job."""
-        self._settings = settings
-        self._changed = changed
         self._agent: Agent | None = None
         self._connection: shared.Shared | None = None
         self._was_asked = False
@@ -124,7 +115,7 @@ class FarHost:
         paths = [folder / "config", folder / "known_hosts"]
         paths += [Path(self.target.key_file).expanduser()] if self.target.key_file else []
         times = [path.stat().st_mtime if path.exists() else 0.0 for path in paths]
-        return (*times, float(self._people.answerers()))
+        return (*times, float(self._host.answerers()))
 
     async def _open(self) -> Agent:
         loop = asyncio.get_running_loop()
@@ -139,13 +130,13 @@ class FarHost:
             self._was_asked = self._was_asked or self._connection.asked
             self._connection.discard()
             self._connection = None
-        if self._was_asked and self._people.answerers() == self._answerers:
+        if self._was_asked and self._host.answerers() == self._answerers:
             raise NobodyThere(
                 f"the connection to {self.name} is lost, and opening it needs you: clustrix login {self.name}"
             )
-        self._answerers = self._people.answerers()
+        self._answerers = self._host.answerers()
         connection = self._connection = await asyncio.to_thread(
-            shared.acquire, self.target, Asker(self.name, self._people, loop)
+            shared.acquire, self.target, Asker(self.name, self._host, loop)
         )
         self._was_asked = False
         return await self._begin(connection)
@@ -154,8 +145,8 @@ class FarHost:
         """Its agent.  Raises HostUnreachable."""
         loop = asyncio.get_running_loop()
         self._used_at = time.monotonic()
-        folder = str(self._settings.get("remote_work_dir") or "~/.clustrix")
-        python = str(self._settings.get("agent_python") or "")
+        folder = str(self._host.settings.get("remote_work_dir") or "~/.clustrix")
+        python = str(self._host.settings.get("agent_python") or "")
         agent = await asyncio.to_thread(Agent.open, self.name, connection, folder, loop, self._event, python)
         with suppress(OSError):  # nobody's, where it is only looked at
             self._reached.touch()
@@ -198,15 +189,15 @@ class FarHost:
             now = time.monotonic()
             for name in header["names"]:
                 self.records.setdefault(name, now)
-            self._changed(sorted({name.rpartition(".")[0] for name in header["names"]}))
+            self._host.changed()
         elif header["event"] == "lost":
-            self._changed(())
+            self._host.changed()
         else:
             log.warning("%s: %s", self.name, header)
 
     def forget(self, job: str) -> None:
         """It is cleaned away."""
-        for kind in (".b", ".d", ".x"):
+        for kind in records.KINDS:
             self.records.pop(job + kind, None)
         self.small.pop(job, None)
 
@@ -229,7 +220,7 @@ class FarHost:
     async def seal(self) -> Seal:
         """The key for secrets, the same for all jobs from here.  Raises HostUnreachable, AgentError, OSError."""
         agent = await self.agent()
-        key = await asyncio.to_thread(sealing.made_key, str(self._folder / "seal"))
+        key = await asyncio.to_thread(sealing.made_key, str(self._host.folder / "seal"))
         path = f"{self.paths.root}/keys/{hashlib.sha256(key).hexdigest()[:16]}"
         if path not in self._kits:
             files = [[path, len(key), 0o600]]

@@ -6,34 +6,20 @@ import posixpath
 from typing import NamedTuple
 
 
-class FarPaths(NamedTuple):
+class FarPaths:
     """All of them absolute."""
 
-    root: str
-
-    @property
-    def records(self) -> str:
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.records = posixpath.join(root, "records")
         """Commit records, see ``clustrix_ssh.far.records``."""
-        return posixpath.join(self.root, "records")
-
-    @property
-    def jobs(self) -> str:
-        return posixpath.join(self.root, "jobs")
-
-    @property
-    def blobs(self) -> str:
+        self.jobs = posixpath.join(root, "jobs")
+        self.blobs = posixpath.join(root, "blobs")
         """Content-addressed, as in the state directory here."""
-        return posixpath.join(self.root, "blobs")
-
-    @property
-    def swept(self) -> str:
+        self.swept = posixpath.join(root, "swept")
         """Its time tells when blobs were last removed."""
-        return posixpath.join(self.root, "swept")
-
-    @property
-    def work(self) -> str:
+        self.work = posixpath.join(root, "work")
         """Where jobs run: files that they leave with a relative name are here, and stay."""
-        return posixpath.join(self.root, "work")
 
     def kit(self, digest: str) -> str:
         """What runs jobs, see ``clustrix_ssh.kit``."""

@@ -6,8 +6,7 @@ import os
 from collections.abc import Sequence
 
 from clustrix.backends import JobSpec
-from clustrix.runner import layout
-from clustrix.runner.faults import point
+from clustrix.runner import layout, whole
 from clustrix_ssh.agent.transfers import download, write_at
 from clustrix_ssh.farhost import FarHost
 
@@ -54,9 +53,7 @@ async def fetch(host: FarHost, jobs: Sequence[JobSpec]) -> None:
         if not os.path.exists(target):
             os.makedirs(folders[folder].folder, mode=0o700, exist_ok=True)
             result = f"{folder}/{layout.RESULT}"
-            point("ssh.before-download")
             host.syncing[folders[folder].id] = await download(agent, result, target, total)
-            point("ssh.after-download")
 
 
 def _fetched_small(host: FarHost, job: JobSpec) -> bool:
@@ -88,13 +85,7 @@ def _sizes(folder: str) -> dict[str, int]:
 
 def _replace(folder: str, name: str, data: bytes) -> None:
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    aside = os.path.join(folder, f".{name}.aside")
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        write_at(fd, data, 0)
-    finally:
-        os.close(fd)
-    os.rename(aside, os.path.join(folder, name))
+    whole.write(os.path.join(folder, name), [data], "fetch")
 
 
 def _add(folder: str, name: str, offset: int, data: bytes) -> None:

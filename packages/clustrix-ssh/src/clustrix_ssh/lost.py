@@ -11,10 +11,11 @@ import time
 from typing import Any, NamedTuple
 
 from clustrix.backends import JobSpec, Phase, Status
+from clustrix.runner import layout
 from clustrix.runner.amounts import format_bytes
-from clustrix.runner.verdict import CANCELLED, FAILED, LOST, TIMED_OUT, Verdict
+from clustrix.runner.verdict import CANCELLED, FAILED, LOST, TIMED_OUT, Verdict, recorded, verdict
 from clustrix_ssh.schedulers.interface import YOU, Cause, End
-from clustrix_ssh.verdicts import error, not_begun
+from clustrix_ssh.verdicts import not_begun
 
 LATE_SECONDS = 120.0
 ENDED_SECONDS = 5.0
@@ -55,14 +56,16 @@ def decide(job: JobSpec, left: Left, end: End | None, *, begun: bool, said: str,
         if waited < ENDED_SECONDS:
             return Decision(Status(Phase.RUNNING, f"{WAITS} ({end.evidence})"))
         return Decision(verdict=of_end(job, end, said))
+    if begun and end is not None and end.exit_status == layout.EX_STORE and waited >= ENDED_SECONDS:
+        return Decision(verdict=verdict(layout.EX_STORE << 8, None, folder=job.folder))
     if left.taken and end is not None and waited >= ENDED_SECONDS:
         cause = f"it was interrupted by {left.taken} from outside, not by clustrix, and ended: {end.evidence}"
-        return Decision(verdict=error(CANCELLED, "JobCancelled", cause, _ASK, {}, said))
+        return Decision(verdict=recorded(CANCELLED, "JobCancelled", cause, _ASK, {}, said))
     if not begun and end is not None and end.exit_status:
         return Decision(verdict=not_begun(end.exit_status, said, otherwise=end.evidence))
     if left.taken and end is None and waited >= MEMORY_SECONDS:
         cause = f"it was ended from outside, not by clustrix, and {system} does not remember why"
-        return Decision(verdict=error(CANCELLED, "JobCancelled", cause, _ASK, {}, said))
+        return Decision(verdict=recorded(CANCELLED, "JobCancelled", cause, _ASK, {}, said))
     if waited < LATE_SECONDS:
         evidence = f" ({end.evidence})" if end is not None else ""
         return Decision(Status(Phase.RUNNING if begun else Phase.QUEUED, WAITS + evidence))
@@ -70,7 +73,7 @@ def decide(job: JobSpec, left: Left, end: End | None, *, begun: bool, said: str,
     if begun:
         cause = f"it was begun, it has left the queue, and no result could be seen for {LATE_SECONDS:g} s: {evidence}"
         advice = "What it did until then is not known; submit it again if it may run twice."
-        return Decision(verdict=error(LOST, "JobLost", cause, advice, stderr=said))
+        return Decision(verdict=recorded(LOST, "JobLost", cause, advice, stderr=said))
     return Decision(Status(Phase.GONE, evidence))
 
 
@@ -92,33 +95,35 @@ def of_end(job: JobSpec, end: End, said: str) -> Verdict:
         details: dict[str, Any] = {"limit_bytes": memory, "peak_bytes": end.peak_bytes}
         words = f"{printed[0].strip()}; " if printed else ""
         cause = f"out of memory: {asked}{peak}says {words}{end.evidence}"
-        return error(
+        return recorded(
             FAILED, "MemoryLimitExceeded", cause, "Ask for more: @cluster(memory=...).", details, said
         )
     if end.cause is Cause.TIME:
         cause = f"it was ended at its time limit, says {end.evidence}"
         details = {"limit_s": job.time_s}
-        return error(TIMED_OUT, "TimeLimitExceeded", cause, "Allow more: @cluster(time=...).", details, said)
+        return recorded(
+            TIMED_OUT, "TimeLimitExceeded", cause, "Allow more: @cluster(time=...).", details, said
+        )
     if end.cause is Cause.CANCELLED:
         if end.who == YOU:
             cause = f"it was cancelled by you on the cluster, not through clustrix: {end.evidence}"
-            return error(CANCELLED, "JobCancelled", cause, "Submit it again if you want it.", {}, said)
+            return recorded(CANCELLED, "JobCancelled", cause, "Submit it again if you want it.", {}, said)
         who = f" by user {end.who}" if end.who else ""
         cause = f"it was cancelled on the cluster{who}, not by clustrix: {end.evidence}"
-        return error(CANCELLED, "JobCancelled", cause, _ASK, {}, said)
+        return recorded(CANCELLED, "JobCancelled", cause, _ASK, {}, said)
     if end.cause is Cause.NODE:
         cause = f"its node {end.node or 'there'} has failed: {end.evidence}"
         advice = 'Submit it again, or allow that: @cluster(retries=..., retry_on="JobLost").'
-        return error(LOST, "JobLost", cause, advice, {}, said)
+        return recorded(LOST, "JobLost", cause, advice, {}, said)
     if end.cause is Cause.PREEMPTED:
         cause = f"it had to make room for other jobs, and was not queued again: {end.evidence}"
-        return error(LOST, "JobLost", cause, "Submit it again.", {}, said)
+        return recorded(LOST, "JobLost", cause, "Submit it again.", {}, said)
     if end.cause is Cause.REFUSED:
         cause = f"the cluster could not start it: {end.evidence}"
-        return error(FAILED, "JobNotStarted", cause, "Ask the administrators of the cluster.", {}, said)
+        return recorded(FAILED, "JobNotStarted", cause, "Ask the administrators of the cluster.", {}, said)
     number = end.signal or 9
     cause = f"its processes were killed (signal {number}) without a word to clustrix: {end.evidence}"
     advice = "Too much memory is the usual cause: ask for more (memory=...), or look at what the cluster's administrators say."
-    return error(
+    return recorded(
         FAILED, "JobKilled", cause, advice, {"signal": number, "peak_bytes": end.peak_bytes or 0}, said
     )

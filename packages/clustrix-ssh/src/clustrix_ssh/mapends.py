@@ -12,13 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from clustrix.backends import HostUnreachable, JobSpec, Phase, Status
-from clustrix.runner.verdict import LOST
+from clustrix.runner.verdict import LOST, recorded
 from clustrix_ssh.farhost import FarHost
 from clustrix_ssh.lost import ENDED_SECONDS, LATE_SECONDS, WAITS, Decision, Left, decide, is_told, of_end
 from clustrix_ssh.preamble import preamble
 from clustrix_ssh.schedulers.interface import Cause, Command, End
 from clustrix_ssh.submitting import run
-from clustrix_ssh.verdicts import error
 
 _MOST_IDLE_ROUNDS = 3
 _CONCLUDE_SECONDS = 120.0
@@ -58,10 +57,14 @@ class Maps:
         patience = 0.0 if unclosed <= 0 else ENDED_SECONDS if unclosed <= told else LATE_SECONDS
         if waited < patience:
             return Decision(Status(Phase.RUNNING, WAITS))
+        bad = next((end for end in ends.values() if end.cause is not Cause.FINISHED), None)
+        return await self.go_on(job, bad, said)
+
+    async def go_on(self, job: JobSpec, bad: End | None, said: str) -> Decision:
+        """None of its elements lives: have others work on what is left.  Raises HostUnreachable, AgentError."""
         row = await self._conclude(job)
         if row["done"]:
             return Decision(Status(Phase.DONE))
-        bad = next((end for end in ends.values() if end.cause is not Cause.FINISHED), None)
         if bad is not None and bad.cause is Cause.CANCELLED:
             return Decision(verdict=of_end(job, bad, said))
         stands = row["finished"] <= self._finished.get(job.id, 0)
@@ -72,7 +75,7 @@ class Maps:
                 return Decision(verdict=of_end(job, bad, said))
             cause = f"{_MOST_IDLE_ROUNDS} rounds of its elements in a row have finished no item, and left no word why"
             return Decision(
-                verdict=error(LOST, "JobLost", cause, "See what it has printed (job.logs()).", stderr=said)
+                verdict=recorded(LOST, "JobLost", cause, "See what it has printed (job.logs()).", stderr=said)
             )
         await self._resubmit(job, row["next"], row["left"])
         what = f": {bad.evidence}" if bad is not None else ""

@@ -8,12 +8,11 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from clustrix_ssh.agent.client import Agent
 from clustrix_ssh.farhost import FarHost
 from clustrix_ssh.preamble import Preamble, preamble
-from clustrix_ssh.rows import Row
 from clustrix_ssh.schedulers.interface import Need, Refused, Scheduler, Seen, Unavailable
 from clustrix_ssh.submitting import answer_of, run, submission
 
@@ -25,6 +24,15 @@ _LATE_SECONDS = 15.0
 """How late a node's file may be seen here after its job has left the queue: shared folders take their time."""
 _MEMORY_BYTES = 256 << 20
 _TIME_SECONDS = 300.0
+
+
+class Row(NamedTuple):
+    """One thing that was looked at, as it is shown."""
+
+    result: str
+    """ "ok", "warning" or "failed"."""
+    text: str
+    advice: str = ""
 
 
 async def look_from_node(

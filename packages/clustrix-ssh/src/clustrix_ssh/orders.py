@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from clustrix.backends import JobSpec
-from clustrix.backends.values import Content
+from clustrix.backends.values import Content, told
 from clustrix.bundle.unused import named
 from clustrix.runner import layout, sealing
 from clustrix.runner.policy import of_spec
@@ -27,12 +27,16 @@ _THIS_MACHINES = re.compile(
 class Shape(NamedTuple):
     """How a job is laid out at its place."""
 
-    elements: int
+    elements: int = 1
     """Places of work of a map; 1 for a call."""
-    workers: int
+    workers: int = 1
     """At each of them."""
-    walltime_s: float | None
+    walltime_s: float | None = None
     """What each element asks for."""
+    notice_s: float = 0.0
+    """How long before the end of its time it gets a signal that its user has asked for."""
+    requeue: Requeue | None = None
+    """How it has itself queued again from within, if it can."""
 
 
 class Blob(NamedTuple):
@@ -62,35 +66,25 @@ def far_job(
     script: str | None,
     same_machine: bool,
     seal: Seal,
-    requeue: Requeue | None = None,
-    notice_s: float = 0.0,
-    umask: int = 0o077,
+    umask: int,
 ) -> FarJob:
-    """``script``: what runs the job, if that is more than its Python; ``requeue``: how it is queued again from within.
+    """``script``: what runs the job, if that is more than its Python; ``umask``: the user's, there.
 
-    ``notice_s``: how long before the end of its time it gets a signal; ``umask``: the user's, there.  Raises OSError, JournalError, sealing.Unsealable."""
+    Raises OSError, JournalError, sealing.Unsealable.
+    """
     content = spec.read()
     place: dict[str, Any] = json.loads(content.place)
-    told = {
-        "job": spec.id,
-        "name": spec.name,
-        "attempt": spec.attempt,
-        "kind": spec.kind,
-        "items": spec.items,
+    order = {
+        **told(spec, content, shape.workers),
         "elements": shape.elements,
-        "workers": shape.workers,
-        "cores": spec.cores,
-        "memory_bytes": spec.memory_bytes,
-        "time_s": spec.time_s,
         "walltime_s": shape.walltime_s,
-        "place": content.place,
         "cwd": place["cwd"] if same_machine else paths.work,
         "blobs": paths.blobs,
         "records": paths.records,
         "python": python,
         "script": script is not None,
-        "requeue": list(requeue) if requeue is not None else None,
-        "notice_s": notice_s,
+        "requeue": list(shape.requeue) if shape.requeue is not None else None,
+        "notice_s": shape.notice_s,
         "umask": umask,
         "requeues": of_spec(spec.spec).requeues,
     }
@@ -98,7 +92,7 @@ def far_job(
         layout.PAYLOAD: content.payload,
         layout.ENVIRON: _environ(content, place, same_machine, seal),
         **({"script": script.encode()} if script is not None else {}),
-        layout.ORDER: json.dumps(told).encode(),  # the last: who finds it finds all
+        layout.ORDER: json.dumps(order).encode(),  # the last: who finds it finds all
     }
     blobs = [_blob(content.blobs, digest) for digest in named(content.payload)]
     return FarJob(spec, paths.job(spec.id), files, blobs)

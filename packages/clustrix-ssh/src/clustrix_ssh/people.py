@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
 
-from clustrix.backends import Question
+from clustrix.backends import Host, Question
 from clustrix.config import secrets, store
 from clustrix.errors import SecretUnavailable
 from clustrix_ssh.errors import NobodyThere
@@ -20,32 +19,14 @@ _WHAT = {
 }
 
 
-class People(Protocol):
-    """See ``clustrix.backends.Host``."""
-
-    async def ask(self, question: Question) -> str | None: ...
-
-    def answerers(self) -> int: ...
-
-
-class Nobody:
-    """There is nobody."""
-
-    async def ask(self, question: Question) -> str | None:
-        return None
-
-    def answerers(self) -> int:
-        return 0
-
-
 class Asker:
     """Of one login."""
 
-    def __init__(self, host: str, people: People, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, name: str, host: Host, loop: asyncio.AbstractEventLoop) -> None:
         self.answered = False
         """Whether a person has answered what will be asked again: a passphrase is remembered."""
+        self._name = name
         self._host = host
-        self._people = people
         self._loop = loop
         self._told: set[str] = set()
 
@@ -54,11 +35,11 @@ class Asker:
         kept = self._kept(question)
         if kept is not None:
             return kept
-        answer = asyncio.run_coroutine_threadsafe(self._people.ask(question), self._loop).result()
+        answer = asyncio.run_coroutine_threadsafe(self._host.ask(question), self._loop).result()
         if answer is None:
             what = _WHAT.get(question.kind, question.kind)
             text = question.text.strip().rpartition("\n")[2]
-            raise NobodyThere(f"{self._host} needs {what} ({text}): clustrix login {self._host}")
+            raise NobodyThere(f"{self._name} needs {what} ({text}): clustrix login {self._name}")
         self.answered = self.answered or question.kind != "passphrase"
         return answer
 

@@ -23,11 +23,11 @@ async def send_blobs(agent: Agent, paths: FarPaths, jobs: Sequence[FarJob]) -> N
     if not blobs:
         return
     rows = list(blobs.values())
-    point("ssh.before-blobs")
+    point("ssh.upload")
     reply = await agent.ask("have", files=[[paths.blob(blob.digest), blob.size] for blob in rows])
     for number in reply.header["missing"]:
         await upload(agent, rows[number].path, rows[number].digest, paths.blob(rows[number].digest))
-    point("ssh.after-blobs")
+    point("ssh.uploaded")
 
 
 def files_of(jobs: Sequence[FarJob]) -> tuple[list[Op], bytes]:

@@ -33,7 +33,7 @@ SUBMIT_SECONDS = 120.0
 """How long a scheduler may take to answer a submission; what it does later is found by the name."""
 
 
-class Batch(NamedTuple):
+class Submission(NamedTuple):
     """Jobs that are submitted together."""
 
     name: str
@@ -41,13 +41,13 @@ class Batch(NamedTuple):
     render: Callable[[str, Sequence[FarJob]], str]
     """The script of a submission of that name, of these jobs.  Raises Refused."""
 
-    @classmethod
-    def fresh_name(cls, function: str, job: str) -> str:
-        """What the scheduler shows; it has the id of the first job, and something that no other submission has."""
-        known = safe_name(function)
-        if not known[0].isalpha():  # SGE and PBS take no other
-            known = f"j{known}"[:24]
-        return f"{known}-{job.lower()}-{os.urandom(2).hex()}"
+
+def fresh_name(function: str, job: str) -> str:
+    """What the scheduler shows; it has the id of the first job, and something that no other submission has."""
+    known = safe_name(function)
+    if not known[0].isalpha():  # SGE and PBS take no other
+        known = f"j{known}"[:24]
+    return f"{known}-{job.lower()}-{os.urandom(2).hex()}"
 
 
 class Submitter:
@@ -57,7 +57,7 @@ class Submitter:
         self._far = far
         self.scheduler = scheduler
 
-    async def submit(self, batch: Batch, anew: bool = False) -> dict[str, str]:
+    async def submit(self, batch: Submission, anew: bool = False) -> dict[str, str]:
         """Handles by job.  Jobs that another submission has already keep the handles of that one, unless they are to have this one ``anew``.
 
         Raises Refused, Full, HostUnreachable, AgentError.
@@ -72,7 +72,7 @@ class Submitter:
         number = await self._number(agent, batch.name, reply, batch.jobs)
         return handles(number, [job.spec.id for job in batch.jobs], self.scheduler)
 
-    async def _send(self, agent: Agent, batch: Batch, exclusive: bool) -> Reply:
+    async def _send(self, agent: Agent, batch: Submission, exclusive: bool) -> Reply:
         folder = self._far.paths.batch(batch.name)
         ops, payload = files_of(batch.jobs)
         listed = "".join(f"{job.folder}\n" for job in batch.jobs).encode()
@@ -90,18 +90,15 @@ class Submitter:
             texts = [[path, len(text.encode()), 0o600] for path, text in names]
             ops.append({"do": "write", "files": texts, "size": sum(row[1] for row in texts)})
             payload += "".join(text for _, text in names).encode()
-        ops += [{"do": "stir"}, {**self._once(batch.name), "size": len(script)}]
-        point("ssh.before-submission")
+        ops += [{"do": "stir"}, {"do": "once", **self._once(batch.name), "size": len(script)}]
+        point("batch.submit")
         reply = await agent.ask("many", payload + script, ops=ops)
-        point("ssh.after-submission")
+        point("batch.submitted")
         last = reply.header["answers"][-1]
         return Reply(last, reply.payload[len(reply.payload) - last["size"] :])
 
     def _once(self, name: str) -> dict[str, Any]:
-        return {
-            "do": "once",
-            **submission(self.scheduler, self._far.paths.batch(name)),
-        }
+        return submission(self.scheduler, self._far.paths.batch(name))
 
     async def _number(self, agent: Agent, name: str, reply: Reply, jobs: Sequence[FarJob]) -> str:
         """The number that a submission has got, from its answer or else from the queue."""
@@ -130,7 +127,7 @@ class Submitter:
         except Unavailable as error:
             raise HostUnreachable(f"{self.scheduler.title} does not answer: {error}") from error
 
-    async def _sort_out(self, batch: Batch, taken: Mapping[str, str]) -> dict[str, str]:
+    async def _sort_out(self, batch: Submission, taken: Mapping[str, str]) -> dict[str, str]:
         """Some of the jobs are in earlier submissions, which a dispatcher before this one has made."""
         by_name: dict[str, list[FarJob]] = {}
         rest: list[FarJob] = []
@@ -158,13 +155,13 @@ class Submitter:
             )
         folders = listed.splitlines()
         payload = script.encode()
-        answer = await agent.ask("once", payload, **_without_do(self._once(name)))
+        answer = await agent.ask("once", payload, **self._once(name))
         try:
             number = self._read(answer)
         except Unavailable:
             known = await self._find(agent, name)
             if known is None:
-                answer = await agent.ask("once", payload, **_without_do(self._once(name)), again=True)
+                answer = await agent.ask("once", payload, **self._once(name), again=True)
                 known = await self._number(agent, name, answer, jobs)
             number = known
         every = handles(number, [posixpath.basename(path) for path in folders], self.scheduler)
@@ -208,7 +205,3 @@ def submission(scheduler: Scheduler, folder: str) -> dict[str, Any]:
         "timeout_s": SUBMIT_SECONDS,
         "login": scheduler.login,
     }
-
-
-def _without_do(op: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in op.items() if name != "do"}

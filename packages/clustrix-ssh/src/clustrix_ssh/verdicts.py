@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any
 
 from clustrix.backends import JobSpec
-from clustrix.runner import layout, outcome
-from clustrix.runner.verdict import FAILED, Verdict, verdict
+from clustrix.runner import layout, outcome, whole
+from clustrix.runner.verdict import FAILED, Verdict, recorded, verdict
 from clustrix_ssh.preamble import EX_PREAMBLE
-
-_TAIL_CHARACTERS = 4000
 
 
 def write_verdict(job: JobSpec, status: int, begun: bool, said: str) -> None:
@@ -28,28 +24,10 @@ def not_begun(code: int, said: str, otherwise: str = "it said nothing") -> Verdi
     lines = [line for line in said.strip().splitlines() if line.strip()]
     cause = f"it could not be begun: {what}: {lines[-1] if lines else otherwise}"
     advice = "See module_loads, pre_execution_commands, conda_env_name and python_executable."
-    return error(FAILED, "JobNotStarted", cause, advice, stderr=said)
-
-
-def error(
-    state: str, cls: str, cause: str, advice: str, details: dict[str, Any] | None = None, stderr: str = ""
-) -> Verdict:
-    """``cls``: a name of ``clustrix.errors.JOB_ERRORS``."""
-    record = {
-        "error": cls,
-        "cause": cause,
-        "advice": advice,
-        "details": details or {},
-        "stderr": stderr[-_TAIL_CHARACTERS:],
-    }
-    return Verdict(state, cause, json.dumps(record))
+    return recorded(FAILED, "JobNotStarted", cause, advice, stderr=said)
 
 
 def write(job: JobSpec, found: Verdict) -> None:
     """Into the job's folder here, as if the job itself had said so."""
     os.makedirs(job.folder, mode=0o700, exist_ok=True)
-    data = b"".join(outcome.of_verdict(found))
-    aside = job.file(".verdict")
-    with open(aside, "wb") as file:
-        file.write(data)
-    os.rename(aside, job.file(layout.RESULT))
+    whole.write(job.file(layout.RESULT), outcome.of_verdict(found), "verdict")

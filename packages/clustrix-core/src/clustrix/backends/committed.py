@@ -17,7 +17,7 @@ from clustrix.journal import JobRecord, JobState, Outcome
 from clustrix.runner import layout, watch
 from clustrix.runner import outcome as outcomes
 from clustrix.runner.frames import Damaged, peek, unpack
-from clustrix.runner.verdict import CANCEL, Verdict, verdict
+from clustrix.runner.verdict import CANCEL, Verdict, recorded, verdict
 
 INLINE_RESULT_BYTES = 65536
 
@@ -80,8 +80,7 @@ def failed(
     record: JobRecord, error: str, cause: str, advice: str, state: JobState = JobState.FAILED
 ) -> Outcome:
     """The outcome of a job that has failed for a reason of ours.  ``error``: the class, of ``clustrix.errors.JOB_ERRORS``."""
-    row = json.dumps({"error": error, "cause": cause, "advice": advice, "details": {}, "stderr": ""})
-    return Outcome(record.seq, state, cause, error=row)
+    return ended(record, recorded(state.value, error, cause, advice))
 
 
 def cancelled(record: JobRecord, folder: str) -> Outcome:

@@ -15,13 +15,15 @@ repeated as well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from clustrix.backends.values import JobSpec, Question, Receipt, Status
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from clustrix.journal import Change, JobRecord, Outcome
 
 
 class Host(Protocol):
@@ -35,14 +37,31 @@ class Host(Protocol):
     def folder(self) -> Path:
         """A folder on this machine, 0700, for files of this backend's own; shared by all its places."""
 
-    def changed(self, jobs: Sequence[str] = ()) -> None:
-        """Have the jobs of these ids (none: all) polled at once.  To be called in the event loop."""
+    def changed(self) -> None:
+        """There are news of jobs: have all of the place polled at once.  To be called in the event loop."""
 
     async def ask(self, question: Question) -> str | None:
         """Have a person answer who waits for a job, or has run ``clustrix login``; None if there is nobody, or nobody wants to."""
 
     def answerers(self) -> int:
         """How many have come until now to answer: when it grows, what was not answered may be asked again."""
+
+
+class Onlooker:
+    """A ``Host`` for who only looks at a place: nobody answers, and nothing is polled."""
+
+    def __init__(self, settings: Mapping[str, Any], folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+
+    def changed(self) -> None:
+        """There are no jobs."""
+
+    async def ask(self, question: Question) -> str | None:
+        return None
+
+    def answerers(self) -> int:
+        return 0
 
 
 class Backend:
@@ -129,6 +148,16 @@ class Backend:
 
     async def close(self) -> None:
         """The dispatcher leaves; the jobs go on.  Let go of connections."""
+
+
+class Report(Protocol):
+    """What the dispatcher wants to hear."""
+
+    def moved(self, changes: Iterable[Change]) -> None: ...
+
+    def finished(self, record: JobRecord, outcome: Outcome) -> None: ...
+
+    def progressed(self, job: str) -> None: ...
 
 
 class PushingBackend(Backend):

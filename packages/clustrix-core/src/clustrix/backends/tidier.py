@@ -6,10 +6,12 @@ import asyncio
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from clustrix.backends.committed import INLINE_RESULT_BYTES
 from clustrix.journal import Place
 from clustrix.runner import folders, layout
+from clustrix.runner.faults import point
 
 _PAUSE_SECONDS = 0.05
 """Each turn of the thread costs the event loop one of its own: many jobs, one turn."""
@@ -60,6 +62,7 @@ class Tidier:
                 if path not in wanted:
                     _remove(path)
             if wanted:
+                point("tidier.keep")
                 os.rename(folder, os.path.join(self._place.kept, job))
             else:
                 os.rmdir(folder)
@@ -84,7 +87,8 @@ def _remove(path: str) -> None:
     if os.path.isdir(path):
         folders.remove(path)
     else:
-        os.unlink(path)
+        with suppress(FileNotFoundError):  # somebody cleans at the same time
+            os.unlink(path)
 
 
 def _wanted(path: str) -> bool:

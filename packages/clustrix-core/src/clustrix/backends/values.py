@@ -6,13 +6,11 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from enum import Enum
 from typing import Any, NamedTuple
 
 from clustrix.journal import JobRecord, Journal
-from clustrix.runner import claim, layout, variables
-from clustrix.runner.frames import write_all
+from clustrix.runner import claim, layout, variables, whole
 
 
 class Phase(str, Enum):
@@ -80,11 +78,16 @@ class JobSpec:
 
     __slots__ = ("_journal", "_spec", "record")
 
-    def __init__(self, record: JobRecord, journal: Journal) -> None:
+    def __init__(self, record: JobRecord, journal: Journal, spec: str | None = None) -> None:
+        """``spec``: None: the journal has it."""
         self.record = record
         """Its row in the journal."""
         self._journal = journal
-        self._spec: str | None = None
+        self._spec = spec
+
+    def known_as(self, handle: str) -> JobSpec:
+        """The same job, now that its place has told what it calls it."""
+        return JobSpec(self.record._replace(handle=handle), self._journal, self._spec)
 
     @property
     def id(self) -> str:
@@ -167,22 +170,11 @@ class JobSpec:
             return
         content = self.read()
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        order = {
-            "job": self.id,
-            "name": self.name,
-            "attempt": self.attempt,
-            "kind": self.kind,
-            "items": self.items,
-            "workers": max(1, min(workers, self.items)),
-            "place": content.place,
-            "blobs": content.blobs,
-            "cores": self.cores,
-            "memory_bytes": self.memory_bytes,
-            "time_s": self.time_s,
-        }
-        self._write(layout.PAYLOAD, content.payload)
-        self._write(layout.ENVIRON, variables.encoded(self.id, content.environ))
-        self._write(layout.ORDER, json.dumps(order).encode())  # the last: who finds it finds all
+        order = told(self, content, max(1, min(workers, self.items)))
+        whole.write(self.file(layout.PAYLOAD), [content.payload], "stage")
+        whole.write(self.file(layout.ENVIRON), [variables.encoded(self.id, content.environ)], "stage")
+        # The last: who finds it finds all.
+        whole.write(self.file(layout.ORDER), [json.dumps(order).encode()], "stage")
 
     def command(self) -> list[str]:
         """The command that runs the job from its folder: once, to its end, however often it is given."""
@@ -211,16 +203,19 @@ class JobSpec:
         """A file in its folder."""
         return os.path.join(self.folder, name)
 
-    def _write(self, name: str, data: bytes) -> None:
-        """All of it or nothing, whoever else does the same."""
-        aside = self.file(f".{name}-{os.getpid()}")
-        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            write_all(fd, [data])
-        except OSError:
-            with suppress(FileNotFoundError):
-                os.unlink(aside)
-            raise
-        finally:
-            os.close(fd)
-        os.rename(aside, self.file(name))
+
+def told(job: JobSpec, content: Content, workers: int) -> dict[str, Any]:
+    """What a runner of its own program has to know of a job; ``workers``: of a map, at one place of work."""
+    return {
+        "job": job.id,
+        "name": job.name,
+        "attempt": job.attempt,
+        "kind": job.kind,
+        "items": job.items,
+        "workers": workers,
+        "place": content.place,
+        "blobs": content.blobs,
+        "cores": job.cores,
+        "memory_bytes": job.memory_bytes,
+        "time_s": job.time_s,
+    }

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from clustrix.errors import storage_error
+from clustrix.runner import whole
 from clustrix.runner.faults import point
 from clustrix.runner.frames import BlobRef, Piece, buffers_of, digest_of, size_of, write_all
 
@@ -98,6 +99,7 @@ class BlobStore:
             return
         with self._aside() as aside:
             with _written(aside, piece) as fd:
+                point("blob.sync")
                 os.fsync(fd)
             self._name(aside, ref)
 
@@ -113,6 +115,7 @@ class BlobStore:
                     ref = BlobRef(found[0], size)
                     there = self._is_there(ref)
                     if not there:
+                        point("blob.sync-large")
                         os.fsync(fd)
                 if there:
                     os.unlink(aside)
@@ -147,10 +150,10 @@ class BlobStore:
         folder = os.path.dirname(path)
         if not os.path.isdir(folder):
             os.makedirs(folder, mode=0o700, exist_ok=True)
-            sync_folder(self.root)
-        point("blob.before-rename")
+            whole.sync(self.root, "blob.sync-root")
+        point("blob.rename")
         os.rename(aside, path)
-        sync_folder(folder)
+        whole.sync(folder, "blob.sync-folder")
 
 
 @contextmanager
@@ -158,6 +161,7 @@ def _written(path: str, piece: Piece) -> Iterator[int]:
     """A file with all of it, open and not yet synced."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
+        point("blob.write")
         write_all(fd, buffers_of(piece))
         yield fd
     finally:
@@ -172,12 +176,3 @@ def _sample(piece: Piece) -> tuple[int, int]:
         for at in range(0, len(view), max(_SAMPLE_BYTES, len(view) // _SAMPLES)):
             found = zlib.crc32(view[at : at + _SAMPLE_BYTES], found)
     return size_of(piece), found
-
-
-def sync_folder(path: str) -> None:
-    """Have the names in a folder on disk."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -11,14 +11,13 @@ import linecache
 import os
 import sys
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cloudpickle import cloudpickle
 
 from clustrix.bundle import sources
 from clustrix.bundle.blobs import INLINE_BYTES, BlobStore
-from clustrix.bundle.granules import add_items
 from clustrix.errors import BundleError
 from clustrix.runner.frames import Piece, packed
 from clustrix.runner.pickling import Pickled, Pickler, Sink, Unpicklable, dump
@@ -161,36 +160,6 @@ def named_arguments(
     for index, value in enumerate(args):
         found.append((f"argument '{names[index]}'" if index < len(names) else f"argument {index}", value))
     return found + [(f"argument '{name}'", value) for name, value in kwargs.items()]
-
-
-def pack_map(
-    store: BlobStore,
-    function: Callable[..., Any],
-    reference: Reference | None,
-    bound: tuple[Any, ...],
-    items: Iterable[tuple[Any, ...]],
-    common: Mapping[str, Any],
-    workers: int,
-    chunk: int | None = None,
-) -> tuple[bytes, int]:
-    """The payload of a map, and how many items it has: what all items share once, and the items in granules of a few.
-
-    ``items`` are the positional arguments of each item, behind ``bound``; they are gone through once.  ``chunk``: how many a worker
-    takes at a time; None: what suits.  Raises as ``pack_call`` does.
-    """
-    packer = Packer(store)
-    meta = packer.function(function, reference)
-    try:
-        together = packer.pickle((bound, dict(common)), "arguments")
-    except Unpicklable:
-        for value in bound:
-            packer.dump(value, "the object that the method belongs to")
-        for name, value in common.items():
-            packer.dump(value, f"argument '{name}'")  # raises, with the argument's own name
-        raise
-    meta["common"] = packer.add_pickled(together)
-    meta |= {"workers": workers, "chunk": chunk, **add_items(packer, items)}
-    return packer.finish(meta), meta["items"]
 
 
 def reference_to(function: Any, decorated: Any) -> Reference | None:

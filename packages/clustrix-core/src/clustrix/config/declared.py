@@ -5,18 +5,37 @@ From a declaration come its check, ``configure()``, files, environment variables
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
+from clustrix import plugins
 from clustrix.config import kinds
 from clustrix.config.field import Field
+from clustrix.errors import ConfigError, UnknownBackend
 from clustrix.plugins.builtin import EXTRAS
 from clustrix.runner.policy import FAIL, ON_ERROR, ON_TIME_LIMIT, RAISE, REQUEUE, STOP
 
 _ASKED = {"cluster_type": tuple(EXTRAS)}
 """Places that do not tell by themselves what has become of a job."""
 
+
+def _backend(field: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(field, value, "must be the name of a backend")
+    try:
+        return plugins.backend(value).name
+    except UnknownBackend as error:
+        plugins.look_again()  # next time: it may have been installed by then
+        raise UnknownBackend(field, value, error.allowed) from None
+
+
+_session = partial(Field, group="session", scope="session")
+_failures = partial(Field, group="failures")
+
 CORE = (
     Field(
         "cluster_type",
-        kinds.BACKEND,
+        kinds.Kind("name", _backend, str.strip),
         "local",
         "Where jobs run.",
         "local",
@@ -78,44 +97,36 @@ CORE = (
         security="They are kept where the submitter's variables are, not in the journal, and their values are not shown.",
         option="environment_variables",
     ),
-    Field(
+    _session(
         "async_submit",
         kinds.FLAG,
         False,
         "A call returns an AsyncJobResult at once.",
         True,
-        group="session",
         option="async_submit",
-        scope="session",
     ),
-    Field(
+    _session(
         "progress",
         kinds.FLAG,
         True,
         "Show who waits how far it is: a bar on a terminal, a line every half minute elsewhere.",
         False,
-        group="session",
         option="progress",
-        scope="session",
     ),
-    Field(
+    _session(
         "local_strict",
         kinds.FLAG,
         False,
         "Refuse a job that asks for more than this machine has, instead of running it with what there is.",
         True,
-        group="session",
         option="local_strict",
-        scope="session",
     ),
-    Field(
+    _session(
         "max_parallel_jobs",
         kinds.count(1, 1_000_000, "number"),
         None,
         "At most so many processes of a map at once on this machine; None: as many as its cores allow.",
         2,
-        group="session",
-        scope="session",
     ),
     Field(
         "chunk",
@@ -144,81 +155,73 @@ CORE = (
         True,
         option="reuse",
     ),
-    Field(
+    _failures(
         "on_error",
         kinds.choice(*ON_ERROR),
         RAISE,
         "What a failed item is to its map: raise: its error is raised at its place, and the others go on; collect: its error stands "
         "among the results; stop: nothing more is begun.",
         STOP,
-        group="failures",
         choices=ON_ERROR,
         option="on_error",
     ),
-    Field(
+    _failures(
         "retries",
         kinds.count(0, 100, "number", none=False),
         0,
         "How often a call, or an item of a map, that has failed is tried again. What was killed from outside is tried again without "
         "counting, five times at most.",
         3,
-        group="failures",
         option="retries",
     ),
-    Field(
+    _failures(
         "retry_on",
         kinds.ERRORS,
         (),
         "The errors for which it is: classes, or their names; none: any.",
         ["ConnectionError", "TimeoutError"],
-        group="failures",
         option="retry_on",
     ),
-    Field(
+    _failures(
         "retry_delay",
         kinds.DELAY,
         1.0,
         "How long to wait before the first retry; twice as long before each that follows.",
         "30 s",
-        group="failures",
         option="retry_delay",
     ),
-    Field(
+    _failures(
         "retry_memory",
         kinds.number(1, 100),
         None,
         "How many times as much memory the next try gets after one that had too little; None: it is not tried again for that.",
         2.0,
-        group="failures",
         option="retry_memory",
     ),
-    Field(
+    _failures(
         "retry_memory_limit",
         kinds.MEMORY,
         None,
         "The most memory that a try may get; None: what the place has.",
         "64GB",
-        group="failures",
         option="retry_memory_limit",
     ),
-    Field(
+    _failures(
         "on_time_limit",
         kinds.choice(*ON_TIME_LIMIT),
         FAIL,
         "What the end of its time is to a call, or to an item of a map: fail: an error; requeue: it is interrupted shortly before, and begun "
         "again, to go on where it has saved (checkpoint, restore).",
         REQUEUE,
-        group="failures",
         choices=ON_TIME_LIMIT,
         option="on_time_limit",
     ),
-    Field(
+    _failures(
         "max_requeues",
         kinds.count(1, 10_000, "number", none=False),
         10,
         "How often it is.",
         100,
-        group="failures",
         option="max_requeues",
     ),
     Field(

@@ -17,6 +17,7 @@ from clustrix.config.layers import written
 from clustrix.config.store import Settings
 from clustrix.config.yamltext import Node
 from clustrix.errors import ConfigError, ConfigFileError
+from clustrix.runner.faults import point
 
 _YAML = (".yml", ".yaml")
 _PROFILES = "profiles"
@@ -239,11 +240,14 @@ def write(path: str, text: str) -> None:
         fd, aside = tempfile.mkstemp(prefix=".clustrix-", dir=folder)
         try:
             with open(fd, "w", encoding="utf-8", newline="") as file:
+                point("config.write")
                 file.write(text)
                 with suppress(FileNotFoundError):
                     os.fchmod(fd, os.stat(target).st_mode & 0o777)
                 file.flush()
+                point("config.sync")
                 os.fsync(fd)
+            point("config.rename")
             os.replace(aside, target)
         except BaseException:
             os.unlink(aside)

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-_BACKENDS = {
-    "ssh": ("ssh", "slurm", "pbs", "sge"),
-    "k8s": ("kubernetes", "k8s"),
-    "cloud": ("eks", "aks", "gke"),
-}
-
 _FIELDS = {
     "ssh": """cluster_host cluster_port username key_file password password_command default_partition default_queue remote_work_dir
         conda_env_name python_executable module_loads pre_execution_commands
@@ -92,9 +86,5 @@ def advice(name: str) -> str:
         )
     for extra, names in _FIELDS.items():
         if name in names.split():
-            return f"it comes with another package: {_install(extra)}"
+            return f'it comes with another package: pip install "clustrix[{extra}]"'
     return ""
-
-
-def _install(extra: str) -> str:
-    return f'pip install "clustrix[{extra}]"'

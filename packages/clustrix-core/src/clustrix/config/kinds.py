@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from clustrix import plugins
 from clustrix.config.quantities import (
     CORES_HELP,
     format_time,
@@ -18,7 +17,7 @@ from clustrix.config.quantities import (
     parse_memory,
     parse_time,
 )
-from clustrix.errors import ConfigError, UnknownBackend
+from clustrix.errors import ConfigError
 from clustrix.runner.amounts import format_bytes
 from clustrix.runner.policy import names_of
 
@@ -179,19 +178,6 @@ def choice(*names: str) -> Kind:
     return Kind("name", check, str.strip)
 
 
-def _backend(field: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise ConfigError(field, value, "must be the name of a backend")
-    try:
-        return plugins.backend(value).name
-    except UnknownBackend as error:
-        plugins.look_again()  # next time: it may have been installed by then
-        raise UnknownBackend(field, value, error.allowed) from None
-
-
-BACKEND = Kind("name", _backend, str.strip)
-
-
 def number(least: float, most: float) -> Kind:
     """A number in bounds, or None."""
 
@@ -305,7 +291,6 @@ VARIABLES = Kind(
 """Environment variables: they may hold secrets, so their values are shown to nobody."""
 
 __all__ = [
-    "BACKEND",
     "CORES",
     "CORES_HELP",
     "DELAY",

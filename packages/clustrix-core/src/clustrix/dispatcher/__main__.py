@@ -16,6 +16,7 @@ from clustrix.dispatcher.instance import Instance, wait_for_lock
 from clustrix.dispatcher.service import IDLE_SECONDS, Dispatcher
 from clustrix.journal import Place
 from clustrix.runner import bounds
+from clustrix.runner.faults import point
 
 _LARGEST_LOG_BYTES = 4 << 20
 _START_SECONDS = 10.0
@@ -35,6 +36,7 @@ def main() -> int:
     if lock is None:
         return 0
     if os.path.exists(instance.log) and os.path.getsize(instance.log) > _LARGEST_LOG_BYTES:
+        point("dispatcher.rotate-log")
         os.replace(instance.log, instance.log + ".old")
     log = os.open(instance.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)

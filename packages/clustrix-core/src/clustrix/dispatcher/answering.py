@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import sys
-import time
 from collections.abc import Mapping
 from typing import Any
 
-from clustrix.dispatcher.instance import PROTOCOL, Instance
+from clustrix.dispatcher.instance import PROTOCOL, Instance, until_connected
 from clustrix.errors import DispatcherError
 from clustrix.runner.messages import Decoder, encode
-
-_CONNECT_SECONDS = 15.0
-_PAUSE_SECONDS = 0.02
 
 
 def is_possible() -> bool:
@@ -44,8 +41,12 @@ def log_in(instance: Instance, backend: str, place: str) -> str:
 
     Raises DispatcherError when there is no dispatcher.
     """
+    start = functools.cache(instance.start)  # once: a second one would only wait for the first
+    connection = until_connected(instance.connect, start, lambda: True)
+    if connection is None:
+        raise DispatcherError(f"the dispatcher could not be started; see {instance.log}")
     decoder = Decoder()
-    with _connected(instance) as line:
+    with connection as line:
         while data := line.recv(1 << 16):
             for message, _ in decoder.feed(data):
                 op = message["op"]
@@ -62,22 +63,3 @@ def log_in(instance: Instance, backend: str, place: str) -> str:
                 elif op == "login":
                     return str(message["trouble"])
     raise DispatcherError(f"the dispatcher has ended meanwhile; see {instance.log}")
-
-
-def _connected(instance: Instance) -> Any:
-    deadline = time.monotonic() + _CONNECT_SECONDS
-    started = False
-    while True:
-        try:
-            line = instance.connect()
-            line.settimeout(None)
-            return line
-        except OSError as error:
-            if not started:
-                instance.start("")
-                started = True
-            elif time.monotonic() > deadline:
-                raise DispatcherError(
-                    f"the dispatcher could not be started: {error}; see {instance.log}"
-                ) from error
-            time.sleep(_PAUSE_SECONDS)

@@ -16,16 +16,14 @@ from typing import Any
 
 from clustrix import __version__
 from clustrix.dispatcher.inline import start_inline
-from clustrix.dispatcher.instance import PROTOCOL, Instance
+from clustrix.dispatcher.instance import CONNECT_SECONDS, PROTOCOL, Instance, until_connected
 from clustrix.errors import ClustrixError, DispatcherError, JournalError
 from clustrix.runner import bounds
+from clustrix.runner.faults import point
 from clustrix.runner.messages import Decoder, encode
 
 log = logging.getLogger("clustrix.dispatcher")
 
-_CONNECT_SECONDS = 15.0
-_PAUSE_SECONDS = 0.004
-_LONGEST_PAUSE_SECONDS = 0.25
 _MOST_FAILURES = 3
 _MOST_RETIRED = 2
 """Two sessions with different limits shall not chase away each other's dispatchers for ever."""
@@ -58,7 +56,7 @@ class Client:
         self._unsaid: list[dict[str, Any]] = []
         self._watches: dict[str, list[OnNews]] = {}
         self._reader: threading.Thread | None = None
-        self._started_at = -_CONNECT_SECONDS
+        self._started_at = -CONNECT_SECONDS
         self._trouble = ""
         self._retired = 0
         self._answer: Answer | None = None
@@ -98,8 +96,7 @@ class Client:
     def _say(self, message: dict[str, Any]) -> None:
         """To a dispatcher that is there; another is told by ``_greet``."""
         if self._connection is not None:
-            with suppress(OSError):
-                self._connection.sendall(encode(message))
+            _write(self._connection, message)
 
     def _asked(self, question: dict[str, Any]) -> None:
         answer = self._answer
@@ -122,35 +119,36 @@ class Client:
         try:
             if self._connection is None:
                 self._connect()
-            elif self._greeted:
-                self._connection.sendall(encode(message))
+            elif self._greeted and not _write(self._connection, message):
+                self._connection = None
         except OSError:
-            # The reading thread sees the end too, and says everything again on a new line.
             self._connection = None
+        if self._connection is None:
             self._start()
         if message["op"] == "cancel" and not self._greeted:
             self._unsaid.append(message)
 
-    def _connect(self) -> None:
+    def _connect(self) -> socket.socket:
         """Nothing is said until the dispatcher has greeted: it may be one that should make way.
 
         If this process does not live that long: a dispatcher looks for new jobs whenever a line breaks.
         """
         self._greeted = False
         self._connection = self.instance.connect()
+        return self._connection
 
     def _greet(self, connection: socket.socket, hello: dict[str, Any]) -> None:
-        with self._lock, suppress(OSError):  # the end of the line is read on it
+        with self._lock:
             if self._unfit(hello):
-                connection.sendall(encode({"op": "retire"}))
+                _write(connection, {"op": "retire"})
                 return
             self._greeted = True
             # All that is watched is named on each new line; the dispatcher at its other end may be a new one.
             messages = [{"op": "submitted", "jobs": list(self._watches)}, *self._unsaid]
-            self._unsaid.clear()
             if self._answer is not None:
                 messages.append({"op": "answers", "on": True})
-            connection.sendall(b"".join(map(encode, messages)))
+            if _write(connection, *messages):
+                self._unsaid.clear()
 
     def _start(self) -> None:
         now = time.monotonic()
@@ -189,28 +187,23 @@ class Client:
                     return
 
     def _line(self) -> socket.socket | None:
-        """A connection on which everything watched has been named; starts the dispatcher as needed."""
-        deadline = time.monotonic() + _CONNECT_SECONDS
-        pause = _PAUSE_SECONDS
-        while time.monotonic() < deadline and self._gone() is None:
-            with self._lock:
-                try:
-                    if self._connection is None:
-                        self._connect()
-                    return self._connection
-                except OSError:
-                    self._connection = None
-                    if self._gone() is None:
-                        self._start()
-            # Only while a dispatcher is coming up, which takes a tenth of a second.
-            time.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
-        return None
+        """A connection on which everything watched will be named; starts the dispatcher as needed."""
+        return until_connected(self._connected, self._start_one, lambda: self._gone() is None)
+
+    def _connected(self) -> socket.socket:
+        with self._lock:
+            return self._connection or self._connect()
+
+    def _start_one(self) -> None:
+        with self._lock:
+            if self._connection is None:  # whoever submits may have made one meanwhile
+                self._start()
 
     def _listen(self, connection: socket.socket) -> None:
         decoder = Decoder()
         while True:
             try:
+                point("client.receive")
                 data = connection.recv(1 << 16)
             except OSError:
                 return
@@ -261,3 +254,15 @@ class Client:
             self._reader = None
         for job in jobs:
             self._tell(job, "failed", error)
+
+
+def _write(connection: socket.socket, *messages: dict[str, Any]) -> bool:
+    """Say something; whether that could be done.  If not, the line is ended: who reads on it makes a new one, and says everything again there."""
+    try:
+        point("client.write")
+        connection.sendall(b"".join(map(encode, messages)))
+    except OSError:
+        with suppress(OSError):  # it has ended by itself
+            connection.shutdown(socket.SHUT_RDWR)
+        return False
+    return True

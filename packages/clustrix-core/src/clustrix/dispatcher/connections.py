@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
+import resource
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -14,11 +16,14 @@ from clustrix import __version__
 from clustrix.dispatcher.instance import PROTOCOL, Instance, check_peer
 from clustrix.journal import JobState
 from clustrix.runner import bounds
+from clustrix.runner.faults import point
 from clustrix.runner.messages import Decoder, Outbox, encode
 
 log = logging.getLogger("clustrix.dispatcher")
 
 _MOST_UNSENT_BYTES = 64 << 20
+_SPARE_FILES = 100
+"""Descriptors that are not for clients: the journal, files of jobs and their processes."""
 
 
 class Client:
@@ -61,6 +66,9 @@ class Connections:
         """Calls a step of the loop, and deals with its failure."""
         self._clients: dict[int, Client] = {}
         self._watchers: dict[str, set[int]] = {}
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._most = math.inf if files == resource.RLIM_INFINITY else max(files - _SPARE_FILES, files // 2)
+        """More wait at the door until one of them has left."""
         self.open_doors()
 
     def __len__(self) -> int:
@@ -115,6 +123,10 @@ class Connections:
     def _accept(self) -> None:
         with suppress(BlockingIOError):
             while True:
+                if len(self._clients) >= self._most:
+                    log.warning("%d clients are connected: others wait until one leaves", len(self._clients))
+                    self._loop.remove_reader(self._door)
+                    return
                 connection, _ = self._door.accept()
                 try:
                     check_peer(connection)
@@ -132,6 +144,7 @@ class Connections:
 
     def _read(self, client: Client) -> None:
         try:
+            point("dispatcher.receive")
             data = client.connection.recv(1 << 14)
         except BlockingIOError:
             return
@@ -158,6 +171,8 @@ class Connections:
         self._loop.remove_writer(client.connection)
         client.connection.close()
         del self._clients[number]
+        if self._door.fileno() >= 0 and len(self._clients) == self._most - 1:
+            self._loop.add_reader(self._door, self._guarded, self._accept)
         for job in client.watches:
             watchers = self._watchers.get(job)
             if watchers:

@@ -13,13 +13,22 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from clustrix.journal import Place
+from clustrix.runner.faults import point
 
 PROTOCOL = 2
+CONNECT_SECONDS = 15.0
+"""A dispatcher that has not come up by then does not come."""
+_PAUSE_SECONDS = 0.004
+_LONGEST_PAUSE_SECONDS = 0.25
 _LONGEST_SOCKET_PATH = 100
 """The kernel's limit is 108 bytes on Linux, 104 on macOS."""
+
+_MOST_AT_THE_DOOR = 4096
+"""Who submits does not wait while many others connect; the system may allow fewer."""
 
 _KEPT_VARIABLES = ("HOME", "PATH", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "LANG", "VIRTUAL_ENV")
 _KEPT_PREFIXES = ("LC_", "XDG_", "PYTHON", "LD_", "DYLD_", "CONDA", "CLUSTRIX_")
@@ -52,7 +61,9 @@ class Instance:
             os.close(fd)
             return None
         # The holder's pid is for people; nothing is decided by it.
+        point("dispatcher.clear-pid")
         os.ftruncate(fd, 0)
+        point("dispatcher.write-pid")
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         return fd
 
@@ -80,7 +91,7 @@ class Instance:
             _with_short_path(self._base + ".sock", listener.bind)
         finally:
             os.umask(before)
-        listener.listen(128)
+        listener.listen(_MOST_AT_THE_DOOR)
         listener.setblocking(False)
         return listener
 
@@ -125,6 +136,7 @@ class Instance:
         }
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
+            point("dispatcher.start")
             process = subprocess.Popen(
                 [*command(self.place.root, self.name, executable), str(starting)],
                 pass_fds=(starting,),
@@ -166,9 +178,8 @@ def command(root: str, name: str, executable: str = "") -> list[str]:
     return [executable or sys.executable, "-m", "clustrix.dispatcher", root, name]
 
 
-def _with_short_path(path: str, use: object) -> None:
+def _with_short_path(path: str, use: Callable[[str], object]) -> None:
     """Call ``use(path)``, with a way round the kernel's limit on the length of a socket's path."""
-    assert callable(use)
     if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH or not os.path.isdir("/proc/self/fd"):
         use(path)
         return
@@ -189,6 +200,22 @@ def check_peer(connection: socket.socket) -> None:
         _, uid = struct.unpack_from("Ii", connection.getsockopt(0, 1, 76))
     if uid != os.geteuid():
         raise PermissionError(f"the process at the other end belongs to user {uid}")
+
+
+def until_connected(
+    connect: Callable[[], socket.socket], start: Callable[[], None], worth_it: Callable[[], bool]
+) -> socket.socket | None:
+    """What ``connect`` returns, which raises OSError while there is no dispatcher; ``start`` has one come up.  None if none has in time."""
+    deadline = time.monotonic() + CONNECT_SECONDS
+    pause = _PAUSE_SECONDS
+    while time.monotonic() < deadline and worth_it():
+        with suppress(OSError):
+            return connect()
+        start()
+        # Only while a dispatcher is coming up, which takes a tenth of a second.
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+    return None
 
 
 def wait_for_lock(instance: Instance, seconds: float) -> int | None:

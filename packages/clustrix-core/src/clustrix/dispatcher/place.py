@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 from clustrix.backends import JobSpec
 from clustrix.backends.committed import failed
-from clustrix.backends.interface import PushingBackend
+from clustrix.backends.interface import PushingBackend, Report
 from clustrix.errors import ClustrixError
-from clustrix.journal import Change, JobRecord, JobState, Outcome
+from clustrix.journal import Change, JobState
 
 T = TypeVar("T")
 
 
-class Report(Protocol):
-    """What the dispatcher wants to hear."""
-
-    def moved(self, changes: Iterable[Change]) -> None: ...
-
-    def finished(self, record: JobRecord, outcome: Outcome) -> None: ...
-
-    def progressed(self, job: str) -> None: ...
-
-
-class Place(Protocol):
-    """What the dispatcher asks of it.  No method waits."""
+class Place:
+    """What the dispatcher asks of it.  No method waits but ``login`` and ``closed``."""
 
     def adopt(self, jobs: Sequence[JobSpec]) -> None:
         """Go on with an earlier dispatcher's live jobs.  Called first, once."""
+        raise NotImplementedError
 
     def submit(self, jobs: Sequence[JobSpec]) -> None:
         """Take new jobs."""
+        raise NotImplementedError
 
     def cancel(self, jobs: Sequence[JobSpec]) -> None:
         """End jobs."""
@@ -43,11 +35,28 @@ class Place(Protocol):
     def renew(self, jobs: Sequence[JobSpec]) -> None:
         """An attempt of these is over, and its folder put away; the next will be submitted."""
 
+    def renewing(self, job: str) -> bool:
+        """Whether something of an earlier attempt may still be there, and in the way."""
+        return False
+
     def busy(self) -> bool:
         """Whether there is anything to do or to wait for."""
+        return False
 
     def crowded(self) -> bool:
-        """Whether more jobs wait than can run."""
+        """Whether more jobs wait than can run: then it is the rate that counts, not the moment."""
+        return False
+
+    def held(self) -> bool:
+        """Whether the dispatcher should stay though there is nothing to do."""
+        return False
+
+    async def login(self) -> str:
+        """Reach it while somebody answers; returns why it could not be, or nothing."""
+        return "this backend has no connection to open"
+
+    def hurry(self) -> None:
+        """What has failed may succeed now."""
 
     def abandon(self) -> None:
         """The state directory is gone."""
@@ -55,17 +64,15 @@ class Place(Protocol):
     def leave(self, heirs: bool) -> None:
         """The dispatcher leaves."""
 
+    async def closed(self) -> None:
+        """Say goodbye to who is at the other end."""
 
-class Pushed:
+
+class Pushed(Place):
     """One whose backend tells of everything itself, and whose methods never wait: the local one."""
 
     def __init__(self, backend: PushingBackend) -> None:
         self._backend = backend
-        self.renew = backend.renew
-        self.busy = backend.busy
-        self.crowded = backend.crowded
-        self.abandon = backend.abandon
-        self.leave = backend.leave
 
     def adopt(self, jobs: Sequence[JobSpec]) -> None:
         at_once(self._backend.adopt(jobs))
@@ -79,6 +86,21 @@ class Pushed:
     def clean(self, jobs: Sequence[JobSpec]) -> None:
         at_once(self._backend.clean(jobs))
 
+    def renew(self, jobs: Sequence[JobSpec]) -> None:
+        self._backend.renew(jobs)
+
+    def busy(self) -> bool:
+        return self._backend.busy()
+
+    def crowded(self) -> bool:
+        return self._backend.crowded()
+
+    def abandon(self) -> None:
+        self._backend.abandon()
+
+    def leave(self, heirs: bool) -> None:
+        self._backend.leave(heirs)
+
 
 def at_once(call: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine that does not wait for anything: a task would cost each job a turn of the loop."""
@@ -91,7 +113,7 @@ def at_once(call: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("a pushing backend's method has waited")
 
 
-class Missing:
+class Missing(Place):
     """One whose backend cannot be had: it was uninstalled, perhaps, or is broken since an upgrade."""
 
     def __init__(self, error: ClustrixError, report: Report) -> None:
@@ -113,23 +135,5 @@ class Missing:
                 job.record, failed(job.record, "JobNotStarted", cause, "Then submit it again.")
             )
 
-    def cancel(self, jobs: Sequence[JobSpec]) -> None:
-        """It cannot be: the wish stands in the journal."""
-
-    def clean(self, jobs: Sequence[JobSpec]) -> None:
-        """There is nothing."""
-
-    def renew(self, jobs: Sequence[JobSpec]) -> None:
-        """There is nothing."""
-
-    def busy(self) -> bool:
-        return False
-
-    def crowded(self) -> bool:
-        return False
-
-    def abandon(self) -> None:
-        """There is nothing."""
-
-    def leave(self, heirs: bool) -> None:
-        """There is nothing."""
+    async def login(self) -> str:
+        return self._why

@@ -13,13 +13,13 @@ from typing import Any
 
 from clustrix import plugins
 from clustrix.backends import Backend, JobSpec
+from clustrix.backends.interface import Report
 from clustrix.backends.local.backend import LocalBackend, LocalHost
 from clustrix.backends.tidier import Tidier
 from clustrix.dispatcher.instance import Instance
-from clustrix.dispatcher.lanes import trouble
-from clustrix.dispatcher.place import Missing, Place, Pushed, Report
+from clustrix.dispatcher.place import Missing, Place, Pushed
 from clustrix.dispatcher.polled import Polled
-from clustrix.dispatcher.polledhost import Asking
+from clustrix.dispatcher.questions import Questions
 from clustrix.errors import ClustrixError, PluginError
 from clustrix.journal import Journal
 
@@ -38,7 +38,7 @@ class Places:
         successor: list[str],
         loop: asyncio.AbstractEventLoop,
         report: Report,
-        questions: Asking,
+        questions: Questions,
     ) -> None:
         self._questions = questions
         self._journal = journal
@@ -73,30 +73,26 @@ class Places:
         for key, some in self._sorted(jobs).items():
             self._place(key).renew(some)
 
+    def renewing(self, job: JobSpec) -> bool:
+        """Whether something of an earlier attempt may still be there."""
+        return self._place((job.record.backend, job.record.place)).renewing(job.id)
+
     def busy(self) -> bool:
         """Whether there is anything to do or to wait for."""
         return any(place.busy() for place in self._places.values())
 
     def held(self) -> bool:
         """Whether the dispatcher should stay though there is nothing to do."""
-        return any(place.held() for place in self._places.values() if isinstance(place, Polled))
+        return any(place.held() for place in self._places.values())
 
     async def login(self, backend: str, settings: str) -> str:
         """Reach a place while somebody answers; returns why it could not be, or nothing."""
-        place = self._place((backend, settings))
-        if not isinstance(place, Polled):
-            return f"backend {backend!r} has no connection to open"
-        try:
-            await place.login()
-        except Exception as error:  # a plugin's
-            return trouble(backend, error)
-        return ""
+        return await self._place((backend, settings)).login()
 
     def hurry(self) -> None:
         """Somebody has come who may answer: what has failed may succeed now."""
         for place in self._places.values():
-            if isinstance(place, Polled):
-                place.hurry()
+            place.hurry()
 
     def crowded(self) -> bool:
         """Whether more jobs wait than can run: then it is the rate that counts, not the moment."""
@@ -115,13 +111,11 @@ class Places:
 
     async def closed(self) -> None:
         """Let the backends say goodbye to who is at the other end, if that takes no long time."""
-        calls = [place.close_backend() for place in self._places.values() if isinstance(place, Polled)]
-        if calls:
-            with suppress(asyncio.TimeoutError):
-                closed = asyncio.gather(*calls, return_exceptions=True)
-                for error in await asyncio.wait_for(closed, _CLOSE_SECONDS):
-                    if error is not None:
-                        log.warning("a backend could not be closed: %r", error)
+        closed = asyncio.gather(*(place.closed() for place in self._places.values()), return_exceptions=True)
+        with suppress(asyncio.TimeoutError):
+            for error in await asyncio.wait_for(closed, _CLOSE_SECONDS):
+                if error is not None:
+                    log.warning("a backend could not be closed: %r", error)
 
     def _sorted(self, jobs: Iterable[JobSpec]) -> dict[tuple[str, str], list[JobSpec]]:
         found: dict[tuple[str, str], list[JobSpec]] = {}

@@ -15,9 +15,11 @@ from typing import Any
 
 from clustrix.backends import Backend, HostUnreachable, JobSpec, Phase, Receipt, Status
 from clustrix.backends.committed import cancelled, committed, failed
+from clustrix.backends.interface import Report
 from clustrix.dispatcher.lanes import Lane, Pauses, rest, trouble
-from clustrix.dispatcher.place import Report
-from clustrix.dispatcher.polledhost import Asking, PolledHost
+from clustrix.dispatcher.place import Place
+from clustrix.dispatcher.polledhost import PolledHost
+from clustrix.dispatcher.questions import Questions
 from clustrix.journal import Change, JobState, Outcome, wanted
 from clustrix.runner import claim, layout
 
@@ -27,7 +29,6 @@ _MOST_STARTS = 3
 """A job that is gone before it was begun is submitted again, but not for ever."""
 _MOST_EMPTY_FETCHES = 3
 _ENDING = "it is being cancelled"
-_CLEAN_SECONDS = 0.2
 """A job's next attempt waits until nothing is left of the one before."""
 _STATES = {Phase.QUEUED: JobState.QUEUED, Phase.RUNNING: JobState.RUNNING}
 
@@ -52,7 +53,7 @@ class _Job:
         """Its outcome has been handed on."""
 
 
-class Polled:
+class Polled(Place):
     """One place, and the jobs that are live there."""
 
     def __init__(
@@ -63,7 +64,7 @@ class Polled:
         folder: Path,
         report: Report,
         tidy: Callable[[str], None],
-        questions: Asking,
+        questions: Questions,
     ) -> None:
         """``tidy``: puts away a finished job's folder."""
         self._name = name
@@ -104,12 +105,8 @@ class Polled:
         self._adopting.add(jobs)
 
     def submit(self, jobs: Sequence[JobSpec]) -> None:
-        unclean = [job for job in jobs if job.attempt > 1 and job.id in self._resetting]
-        if unclean:
-            asyncio.get_running_loop().call_later(_CLEAN_SECONDS, self.submit, unclean)
-        new = [job for job in jobs if job not in unclean]
-        self._take(new)
-        self._submitting.add(new)
+        self._take(jobs)
+        self._submitting.add(jobs)
 
     def _take(self, jobs: Sequence[JobSpec]) -> None:
         for spec in jobs:
@@ -147,26 +144,27 @@ class Polled:
             self._jobs.pop(spec.id, None)
         self._resetting.add(jobs)
 
+    def renewing(self, job: str) -> bool:
+        return job in self._resetting
+
     def busy(self) -> bool:
         return bool(self._jobs or self._cleaning or self._resetting)
 
     def held(self) -> bool:
-        """Whether the dispatcher should stay though nothing is to be done here."""
         return self._backend.held()
 
-    async def login(self) -> None:
-        """Somebody is there who answers.  Raises what the backend raises."""
-        await self._backend.login()
+    async def login(self) -> str:
+        try:
+            await self._backend.login()
+        except Exception as error:  # a plugin's
+            return trouble(self._name, error)
         self.hurry()
+        return ""
 
     def hurry(self) -> None:
-        """What has failed may succeed now."""
         for lane in self._lanes:
             lane.hurry()
         self._hurried.set()
-
-    def crowded(self) -> bool:
-        return False
 
     def abandon(self) -> None:
         self._close()
@@ -180,8 +178,7 @@ class Polled:
         if self._polling is not None:
             self._polling.cancel()
 
-    async def close_backend(self) -> None:
-        """The last call to the backend."""
+    async def closed(self) -> None:
         await self._backend.close()
 
     # -- submission and cancellation
@@ -218,7 +215,7 @@ class Polled:
                 continue
             job.there, job.gone_since, job.phase = True, None, Phase.QUEUED
             if receipt.handle:
-                job.spec = JobSpec(spec.record._replace(handle=receipt.handle), spec._journal)
+                job.spec = spec.known_as(receipt.handle)
             state = job.shown[0] if job.shown[0] is JobState.RUNNING else JobState.QUEUED
             self._show(job, state, handle=receipt.handle or None)
             if job.ending:
@@ -252,7 +249,7 @@ class Polled:
 
     # -- polling
 
-    def _told_to_poll(self, jobs: Sequence[str] = ()) -> None:
+    def _told_to_poll(self) -> None:
         """The place itself says that there are news."""
         self._has_news = True
         self._asked_to_poll()

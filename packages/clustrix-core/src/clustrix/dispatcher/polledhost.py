@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from clustrix.backends import Question
-
-
-class Asking(Protocol):
-    """Who has a person answer."""
-
-    came: int
-
-    async def ask(self, question: Question) -> str | None: ...
+from clustrix.dispatcher.questions import Questions
 
 
 class PolledHost:
     """What a backend gets when it is made."""
 
     def __init__(
-        self,
-        settings: dict[str, Any],
-        folder: Path,
-        changed: Callable[[Sequence[str]], None],
-        questions: Asking,
+        self, settings: dict[str, Any], folder: Path, changed: Callable[[], None], questions: Questions
     ) -> None:
         self._questions = questions
         self.settings = MappingProxyType(settings)
         self.folder = folder
-        self._changed = changed
-
-    def changed(self, jobs: Sequence[str] = ()) -> None:
-        """Have these jobs (none: all) polled at once."""
-        self._changed(jobs)
+        self.changed = changed
+        """Has all jobs of the place polled at once."""
 
     async def ask(self, question: Question) -> str | None:
         """Have a person answer, if there is one."""

@@ -23,6 +23,9 @@ from clustrix.runner.policy import MOST_SPARED, Policy, of_spec
 
 log = logging.getLogger("clustrix.dispatcher")
 
+_CLEAN_SECONDS = 0.2
+_DISK_SECONDS = 2.0
+
 _FAILURES = (JobState.FAILED, JobState.TIMED_OUT, JobState.LOST)
 
 
@@ -52,21 +55,34 @@ class Retries:
         if retry is None:
             return None
         record = job.record
-        point("dispatcher.before-again")
         if not self._journal.again(record.seq, retry.attempt, retry.spared, retry.memory_bytes, retry.reason):
             return None
-        point("dispatcher.after-again")
         log.info("job %s: %s", record.id, retry.reason)
-        put_away(self._journal.place, record.id, record.attempt)
-        self._places.renew([job])
         record = record._replace(
             attempt=retry.attempt, spared=retry.spared, memory_bytes=retry.memory_bytes, handle=""
         )
         again = JobSpec(record, self._journal)
-        self._pausing[job.id] = self._loop.call_later(retry.pause_s, self._guarded, self._begin, again)
+        self.resume(again, retry.pause_s)
         return again
 
+    def resume(self, job: JobSpec, pause_s: float = 0.0) -> None:
+        """Begin an attempt of which is known that it was not submitted: first, what is left of the one before has to go."""
+        try:
+            put_away(self._journal.place, job.id, job.attempt - 1)
+        except OSError as error:
+            log.warning("job %s: attempt %d waits for the disk: %s", job.id, job.attempt, error)
+            self._pausing[job.id] = self._loop.call_later(
+                _DISK_SECONDS, self._guarded, self.resume, job, pause_s
+            )
+            return
+        self._places.renew([job])
+        self._pausing[job.id] = self._loop.call_later(pause_s, self._guarded, self._begin, job)
+
     def _begin(self, job: JobSpec) -> None:
+        if self._places.renewing(job):
+            self._pausing[job.id] = self._loop.call_later(_CLEAN_SECONDS, self._guarded, self._begin, job)
+            return
+        self._journal.prepare(job.record.seq, job.attempt)
         del self._pausing[job.id]
         self._places.submit([job])
 
@@ -137,8 +153,13 @@ def put_away(place: Place, job: str, attempt: int) -> None:
     over = os.path.join(place.kept, f"{job}.{attempt}")
     if os.path.isdir(over):
         return
+    folder = os.path.join(place.live, job)
     try:
-        os.rename(os.path.join(place.live, job), over)
+        for name in os.listdir(folder):
+            if name.startswith("."):  # what somebody was writing aside who was killed
+                os.unlink(os.path.join(folder, name))
+        point("retry.put-away")
+        os.rename(folder, over)
     except FileNotFoundError:  # it never had one
         with suppress(FileExistsError):
             os.mkdir(over, 0o700)

@@ -22,7 +22,7 @@ from clustrix.dispatcher.instance import Instance
 from clustrix.dispatcher.observers import Observers
 from clustrix.dispatcher.places import Places
 from clustrix.dispatcher.questions import Questions
-from clustrix.dispatcher.retrying import Retries, put_away
+from clustrix.dispatcher.retrying import Retries
 from clustrix.errors import JournalError
 from clustrix.journal import Change, JobRecord, JobState, Journal, Outcome
 from clustrix.runner.faults import point
@@ -109,19 +109,19 @@ class Dispatcher:
     # -- jobs
 
     def _recover(self) -> None:
-        point("dispatcher.before-recovery")
+        point("dispatcher.recover")
         records = self._journal.live(self._instance.name)
         self._seen = max((record.seq for record in records), default=0)
         for record in records:
-            if record.attempt > 1:  # it may not have come to that before
-                put_away(self._journal.place, record.id, record.attempt - 1)
-        self._places.adopt([self._spec(record) for record in records])
+            if record.attempt > record.prepared:
+                self._retries.resume(self._spec(record))
+        self._places.adopt([self._spec(record) for record in records if record.attempt <= record.prepared])
         self._cancel([record.id for record in records if record.cancel])
 
     def _look(self) -> None:
         """Take what has been submitted since the last look."""
         records = self._journal.live(self._instance.name, self._seen)
-        point("dispatcher.after-look")
+        point("dispatcher.looked")
         if records:
             self._seen = records[-1].seq
             self._places.submit([self._spec(record) for record in records])
@@ -158,7 +158,6 @@ class Dispatcher:
         self._moves_timer = None
         if not self._moves:
             return
-        point("dispatcher.before-running")
         try:
             self._journal.move(self._moves.values())
         except JournalError as error:
@@ -169,17 +168,16 @@ class Dispatcher:
             return
         moved, self._moves = self._moves, {}
         self._observers.moved(moved.values(), self._by_number)
-        point("dispatcher.after-running")
 
     def finished(self, record: JobRecord, outcome: Outcome) -> None:
         """A job has come to its end; several in a row are committed together."""
         try:
             if self._tried_again(record, outcome):
                 return
-        except JournalError as error:
+        except (JournalError, OSError) as error:
             if self._journal.vanished():
                 raise
-            log.warning("job %s waits for the journal: %s", record.id, error)
+            log.warning("job %s waits for the disk: %s", record.id, error)
             self._loop.call_later(_RETRY_SECONDS, self._guarded, self.finished, record, outcome)
             return
         self._finished.append((record, outcome))
@@ -205,7 +203,6 @@ class Dispatcher:
         batch = self._finished
         if not batch:
             return
-        point("dispatcher.before-commit")
         self._check_place()
         try:
             records = {record.seq: record for record, _ in batch}
@@ -222,7 +219,6 @@ class Dispatcher:
             self._flush_scheduled = True
             self._loop.call_later(_RETRY_SECONDS, self._guarded, self._flush)
             return
-        point("dispatcher.after-commit")
         self._finished = []
         moved, self._moves = self._moves, {}
         self._observers.moved(moved.values(), self._by_number)
@@ -262,13 +258,11 @@ class Dispatcher:
 
     def heard(self, client: Client, messages: Iterable[dict[str, Any]]) -> None:
         """What a client has to say."""
-        new = False
         watched: list[str] = []
         for message in messages:
             op = message.get("op")
             jobs: list[str] = message.get("jobs", [])
             if op in ("submitted", "watch"):
-                new = new or op == "submitted"
                 self._clients.watch(client, jobs)
                 watched += jobs
             elif op == "cancel":
@@ -284,7 +278,7 @@ class Dispatcher:
                 log.info("a client with another version or wider limits asks this dispatcher to leave")
                 self._heirs = False
                 self.leave()
-        if new:
+        if any(job not in self._live for job in watched):  # who has submitted it may have died before a word
             self._look()
         # Another client's message may have brought a job here, and to its end, before this one.
         unknown = [job for job in watched if job not in self._live]

@@ -14,7 +14,7 @@
     │   └── ResourcesUnavailable              local_strict: more than this machine has
     ├── PluginError                           something that is installed beside the core cannot be used
     │   └── PluginConflict                    two plugins bring the same thing
-    ├── BundleError (also TypeError)          the function or an argument cannot be sent
+    ├── BundleError (also TypeError, pickle.PicklingError)  the function or an argument cannot be sent
     ├── JournalError                          the state directory or the journal cannot be used
     │   ├── JournalUnusable                   read-only, somebody else's, vanished
     │   ├── JournalFull                       no room left on the disk
@@ -31,7 +31,7 @@
     └── JobError                              a job did not come to a result
         ├── RemoteError                       its exception cannot be rebuilt here
         ├── ResultError                       its result cannot be had
-        │   ├── ResultUnpicklable             it cannot be sent
+        │   ├── ResultUnpicklable (also pickle.PicklingError)  it cannot be sent
         │   ├── ResultDamaged                 it is not what was written
         │   └── ResultNotStored               it could not be written
         ├── JobNotStarted                     it could not be set up

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _pickle import PicklingError  # what pickle has; pickle itself takes 2 ms more
 from collections.abc import Sequence
 
 _TAIL_LINES = 10
@@ -40,7 +41,7 @@ class PluginConflict(PluginError):
         self.plugins = plugins
 
 
-class BundleError(ClustrixError, TypeError):
+class BundleError(ClustrixError, TypeError, PicklingError):
     """The function, or one of its arguments, cannot be sent.
 
     ``path`` leads to the part that refuses, ``reason`` is what it said.

@@ -19,9 +19,17 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from clustrix.errors import JournalDamaged, JournalError, JournalFull, JournalTooNew, JournalUnusable
+from clustrix.errors import (
+    JournalDamaged,
+    JournalError,
+    JournalFull,
+    JournalTooNew,
+    JournalUnusable,
+    storage_error,
+)
 from clustrix.journal.place import Place, on_network
 from clustrix.journal.schema import VERSION, migrate
+from clustrix.runner.faults import point
 
 _BUSY_SECONDS = 30.0
 _FULL_BACKSTOP_PAGES = 20_000
@@ -45,8 +53,10 @@ class Connection:
         with self.translated():
             self._turn = os.open(place.database + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._inode = os.fstat(self._turn).st_ino
-            # Created here and not by SQLite, whose new files follow the umask.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            # Created here and not by SQLite, whose new files follow the umask. One that is there is not touched: to close it would take
+            # the locks of this process's other connections, and the next process to leave would remove the log under their feet.
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             self._sql: sqlite3.Connection | None = None
             self._pid = os.getpid()
             self._closed = False
@@ -83,7 +93,7 @@ class Connection:
             execute(f"PRAGMA journal_mode = {'DELETE' if self._networked else 'WAL'}")
         execute(f"PRAGMA wal_autocheckpoint = {_FULL_BACKSTOP_PAGES}")
         if version < VERSION:
-            with self.write():
+            with self.write("migrate"):
                 migrate(sql)
 
     @contextmanager
@@ -95,8 +105,8 @@ class Connection:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
 
     @contextmanager
-    def write(self, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it or nothing."""
+    def write(self, step: str, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it or nothing.  ``step``: its name for ``clustrix.runner.faults``."""
         with self.translated(), self._lock, self._turn_taken():
             sql = self._opened()
             if durable != self._durable and not self._networked:
@@ -105,7 +115,9 @@ class Connection:
             sql.execute("BEGIN IMMEDIATE")
             try:
                 yield sql
+                point(f"journal.{step}")
                 sql.execute("COMMIT")
+                point(f"journal.{step}-done")
             except BaseException:
                 with suppress(sqlite3.Error):  # a full disk may have rolled it back already
                     sql.execute("ROLLBACK")
@@ -148,7 +160,9 @@ class Connection:
             while os.fstat(log).st_size < _LOG_BYTES:
                 with self._lock, self._turn_taken():  # not for long at a time
                     size = os.fstat(log).st_size
+                    point("journal.reserve")
                     os.pwrite(log, bytes(_RESERVE_BYTES), size)
+                    point("journal.reserve-sync")
                     os.fsync(log)
         finally:
             os.close(log)
@@ -187,7 +201,7 @@ class Connection:
         except OSError as error:
             if self.vanished():
                 raise self.gone() from error
-            raise JournalUnusable(self.path, f"cannot be opened ({error.strerror})") from error
+            raise storage_error(self.path, error) from error
 
     def gone(self) -> JournalError:
         """What to raise when it has vanished."""

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from clustrix.errors import storage_error
+from clustrix.runner.faults import point
 from clustrix.runner.frames import Buffer, write_all
 
 _BLOCK_BYTES = 16384
@@ -51,7 +52,7 @@ class Environs:
             name = self._names.get(key, "")
             try:
                 # Their jobs may have ended since, and the file with them.
-                if not name or self._held_by(name.partition(".")[0]) != name:
+                if not name or not self._is_whole(name):
                     self._names.pop(key, None)
                     if len(self._names) >= _MOST_NAMES:
                         self._names.clear()
@@ -94,6 +95,15 @@ class Environs:
         else:
             os.unlink(path)
 
+    def _is_whole(self, name: str) -> bool:
+        """Whether a file holds this, and nobody was killed when they had begun to blank it: the line's end goes first."""
+        file, _, token = name.partition(".")
+        try:
+            with open(self._path(file), "rb", buffering=0) as opened:
+                return opened.read(_TOKEN_BYTES + 1) == f"{token}\n".encode()
+        except FileNotFoundError:
+            return False
+
     def _blanks(self) -> list[str]:
         return [file for file in os.listdir(self._folder) if self._held_by(file) == ""]
 
@@ -122,7 +132,9 @@ def _write(path: str, parts: Sequence[Buffer], new: bool = False, offset: int = 
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
     try:
         os.lseek(fd, offset, os.SEEK_SET)
+        point("environ.write")
         write_all(fd, parts)
+        point("environ.sync")
         (os.fsync if new else _sync_data)(fd)
     finally:
         os.close(fd)

@@ -49,12 +49,12 @@ class Keys:
 
     def forget(self, key: str) -> bool:
         """Let nothing have this key any more; False if nothing had it.  The job that had it stays, with its result."""
-        with self._connection.write() as sql:
+        with self._connection.write("forget") as sql:
             return sql.execute("UPDATE jobs SET key = NULL WHERE key = ?", (key,)).rowcount == 1
 
     def forget_all(self, name: str) -> int:
         """The same for all calls and maps of the functions of this name that ``reuse`` has recorded; returns how many."""
-        with self._connection.write() as sql:
+        with self._connection.write("forget-all") as sql:
             forget = "UPDATE jobs SET key = NULL WHERE key > ? AND key < ? AND name = ?"
             return sql.execute(forget, (REUSE, REUSE + "~", name)).rowcount  # digests sort below "~"
 

@@ -7,7 +7,6 @@ import re
 import stat
 import sys
 from contextlib import suppress
-from typing import NamedTuple
 
 import platformdirs
 
@@ -47,51 +46,35 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 """How the kernel writes spaces and the like in /proc/self/mountinfo."""
 
 
-class Place(NamedTuple):
+class Place:
     """The folders below one state directory."""
 
-    root: str
-
-    @property
-    def database(self) -> str:
-        return os.path.join(self.root, "journal.db")
-
-    @property
-    def blobs(self) -> str:
-        return os.path.join(self.root, "blobs")
-
-    @property
-    def environments(self) -> str:
-        return os.path.join(self.root, "environments")
-
-    @property
-    def live(self) -> str:
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.database = os.path.join(root, "journal.db")
+        self.blobs = os.path.join(root, "blobs")
+        self.environments = os.path.join(root, "environments")
+        self.live = os.path.join(root, "live")
         """A folder for each job that runs."""
-        return os.path.join(self.root, "live")
-
-    @property
-    def ready(self) -> str:
+        self.ready = os.path.join(root, "ready")
         """Folders for calls that are to come, see ``clustrix.runner.folders``."""
-        return os.path.join(self.root, "ready")
-
-    @property
-    def kept(self) -> str:
+        self.kept = os.path.join(root, "kept")
         """What finished jobs leave: logs, large results, the results of maps."""
-        return os.path.join(self.root, "kept")
-
-    @property
-    def checkpoints(self) -> str:
+        self.checkpoints = os.path.join(root, "checkpoints")
         """What jobs have saved for their next attempts."""
-        return os.path.join(self.root, "checkpoints")
-
-    @property
-    def dispatchers(self) -> str:
-        return os.path.join(self.root, "dispatchers")
+        self.dispatchers = os.path.join(root, "dispatchers")
 
     def job_folder(self, job: str) -> str:
         """Where the files of a job are now: the live folder while it runs, then the kept one."""
         live = os.path.join(self.live, job)
         return live if os.path.isdir(live) else os.path.join(self.kept, job)
+
+    def open(self, job: str, name: str) -> int | None:
+        """A descriptor of a file of a job's, to read from; None if there is none."""
+        for _ in range(2):  # the folder moves once, perhaps just now
+            with suppress(FileNotFoundError):
+                return os.open(os.path.join(self.job_folder(job), name), os.O_RDONLY)
+        return None
 
 
 def state_place() -> Place:

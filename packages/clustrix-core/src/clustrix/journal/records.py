@@ -100,6 +100,13 @@ class JobRecord(NamedTuple):
     """How many attempts before were nobody's fault, and cost no retry."""
     handle: str
     """What the place calls it, if that is known and other than its id."""
+    prepared: int = 1
+    """The attempt for which its place has been made ready: if that is an earlier one, this one has not been submitted."""
+
+    def anew(self, new: str, parent: str | None, spec: str, payload: bytes) -> NewJob:
+        """A further job for the same place, with the same needs and names."""
+        same = {field: getattr(self, field) for field in NewJob._fields if field in self._fields}
+        return NewJob(**{**same, "id": new, "parent": parent}, spec=spec, payload=payload)
 
 
 class Change(NamedTuple):

@@ -110,14 +110,14 @@ class Removal:
             keyed = f"seq IN ({marks}) AND key IS NOT NULL"
             (count,) = sql.execute(f"SELECT count(*) FROM jobs WHERE {keyed}", numbers).fetchone()
         if count:
-            with self._connection.write() as sql:
+            with self._connection.write("remove-keys") as sql:
                 sql.execute(f"UPDATE jobs SET key = NULL WHERE {keyed}", numbers)
         return int(count)
 
     def remove(self, jobs: Sequence[Ended]) -> int:
         """Remove these, with their results and their history; returns how many were there."""
         marks, numbers = _marks(jobs)
-        with self._connection.write() as sql:
+        with self._connection.write("remove") as sql:
             count = sql.execute(f"DELETE FROM jobs WHERE seq IN ({marks}) AND {ENDED}", numbers).rowcount
             sql.execute(f"DELETE FROM results WHERE job IN ({marks})", numbers)
             sql.execute(f"DELETE FROM events WHERE job IN ({marks})", numbers)

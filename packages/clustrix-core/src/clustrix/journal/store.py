@@ -16,7 +16,6 @@ from clustrix.journal.keys import Keys, holder_of
 from clustrix.journal.place import Place
 from clustrix.journal.queries import LIST_ENDED, LIVE, Query
 from clustrix.journal.records import FINAL, Change, JobRecord, JobState, NewJob, Outcome
-from clustrix.runner.faults import point
 
 _COLUMNS = ", ".join(JobRecord._fields)
 _PIECE_ROWS = 5_000
@@ -50,13 +49,12 @@ class Journal:
         have in its environment beside this process's variables, or in their stead.  Raises KeyTaken when the other job is not
         the same work.
         """
-        with self._connection.write() as sql:
+        with self._connection.write("submit") as sql:
             if job.key is not None:
                 known = holder_of(sql, job)
                 if known is not None:
                     return known
             environ = self._environs.put(variables)
-            point("submitter.after-environ")
             now = time.time()
             fields = job._asdict()
             names = ", ".join(fields)
@@ -73,7 +71,7 @@ class Journal:
 
     def request_cancel(self, job: str) -> bool:
         """Write down that the job shall end; False if it has ended already."""
-        with self._connection.write() as sql:
+        with self._connection.write("cancel") as sql:
             return sql.execute(f"UPDATE jobs SET cancel = 1 WHERE id = ? AND {LIVE}", (job,)).rowcount == 1
 
     # -- anybody
@@ -225,7 +223,7 @@ class Journal:
 
     def move(self, changes: Iterable[Change]) -> None:
         """Write down new states of live jobs."""
-        with self._connection.write(durable=False) as sql:
+        with self._connection.write("move", durable=False) as sql:
             self._move(sql, changes)
 
     def finish(
@@ -241,7 +239,7 @@ class Journal:
         """
         now = time.time()
         written = []
-        with self._connection.write() as sql:
+        with self._connection.write("finish") as sql:
             self._move(sql, changes)
             for outcome in outcomes:
                 if cancellation is not None and outcome.state is not JobState.CANCELLED:
@@ -260,7 +258,7 @@ class Journal:
 
     def again(self, seq: int, attempt: int, spared: int, memory_bytes: int | None, reason: str) -> bool:
         """Write down, durably, that a live job is at its next attempt; False if it shall end, or has ended."""
-        with self._connection.write() as sql:
+        with self._connection.write("again") as sql:
             changed = sql.execute(
                 "UPDATE jobs SET attempt = ?, spared = ?, memory_bytes = ?, handle = '' "
                 f"WHERE seq = ? AND cancel = 0 AND {LIVE}",
@@ -269,6 +267,11 @@ class Journal:
             if changed:
                 self._set_state(sql, Change(seq, time.time(), JobState.QUEUED, reason))
         return changed == 1
+
+    def prepare(self, seq: int, attempt: int) -> None:
+        """Write down, durably, that nothing is left at its place of what comes before this attempt: from now on it may be there."""
+        with self._connection.write("prepare") as sql:
+            sql.execute("UPDATE jobs SET prepared = ? WHERE seq = ?", (attempt, seq))
 
     def _move(self, sql: sqlite3.Connection, changes: Iterable[Change]) -> None:
         for change in changes:
@@ -296,7 +299,7 @@ class Journal:
         with self._connection.read() as sql:
             idle = [name for name in self._environs.held() if self._idle(sql, name)]
         if idle:
-            with self._connection.write(durable=False) as sql:
+            with self._connection.write("environs", durable=False) as sql:
                 for name in idle:
                     if self._idle(sql, name):
                         self._environs.forget(name)

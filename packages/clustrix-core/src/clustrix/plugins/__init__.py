@@ -13,7 +13,7 @@ from clustrix.plugins.registry import HOOK_API, Entry, Registry
 
 if TYPE_CHECKING:
     from clustrix.config.field import Field
-    from clustrix.plugins.discovery import Conflict, Plugin
+    from clustrix.plugins.discovery import Conflict, Found, Plugin
     from clustrix.plugins.hookspecs import hookimpl
 
 __all__ = [
@@ -41,9 +41,7 @@ def backend(name: str) -> Entry:
     own = builtin.BACKENDS.get(name)
     if own is not None:
         return own
-    from clustrix.plugins import discovery
-
-    return discovery.found().one("backend", name)
+    return _found().one("backend", name)
 
 
 def backend_names() -> tuple[str, ...]:
@@ -55,23 +53,17 @@ def backend_names() -> tuple[str, ...]:
 
 def entries(kind: str) -> Sequence[Entry]:
     """What plugins have registered of a kind: "backend", "command", "observer", … (``clustrix.plugins.registry.KINDS``)."""
-    from clustrix.plugins import discovery
-
-    return discovery.found().of(kind)
+    return _found().of(kind)
 
 
 def entry(kind: str, name: str) -> Entry:
     """The one of a kind and name.  Raises PluginError if there is none, PluginConflict when two plugins bring it."""
-    from clustrix.plugins import discovery
-
-    return discovery.found().one(kind, name)
+    return _found().one(kind, name)
 
 
 def fields() -> tuple[Field, ...]:
     """The fields that installed plugins have declared."""
-    from clustrix.plugins import discovery
-
-    return discovery.found().fields()
+    return _found().fields()
 
 
 def fields_of(name: str) -> tuple[Field, ...]:
@@ -82,16 +74,18 @@ def fields_of(name: str) -> tuple[Field, ...]:
 
 def discovered() -> Sequence[Plugin]:
     """Every plugin that is installed, those that could not be used among them, with what is wrong."""
-    from clustrix.plugins import discovery
-
-    return discovery.found().plugins
+    return _found().plugins
 
 
 def conflicts() -> Sequence[Conflict]:
     """Names that several plugins give, so that none of them is used."""
+    return _found().conflicts()
+
+
+def _found() -> Found:
     from clustrix.plugins import discovery
 
-    return discovery.found().conflicts()
+    return discovery.found()
 
 
 _looks = 0

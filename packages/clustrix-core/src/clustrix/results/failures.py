@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sysconfig
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
+from clustrix.outcomes import explained
 from clustrix.results.cells import Table, as_html, one_line
-from clustrix.runner import outcome as kinds
 from clustrix.runner.frames import Buffer, Damaged, Record, record_body, unpack
+from clustrix.runner.outcome import EXCEPTION
 
 _FIRST = 10
 """So many items of a group are named."""
@@ -60,31 +60,18 @@ def of_record(buffer: Buffer, record: Record) -> Failure:
 def of_container(buffer: Buffer) -> Failure:
     """Of an outcome as ``clustrix.runner.outcome`` writes it; raises Damaged."""
     meta, _ = unpack(buffer)
-    kind = meta["kind"]
-    if kind == kinds.EXCEPTION:
+    if meta["kind"] == EXCEPTION:
         node = meta["nodes"][0]
         own = node["module"] in ("builtins", "__main__", "clustrix.errors")
         name = node["type"] if own else f"{node['module']}.{node['type']}"
         return Failure(name, node["text"], *_users(node["frames"]))
-    if kind == "error":
-        return of_text(meta["record"])
-    frames = [
-        (file, function, int(line)) for file, line, function in _PLACE_IN_TEXT.findall(meta.get("text", ""))
-    ]
-    if kind == kinds.EXIT:
-        return Failure("JobExited", f"its function raised SystemExit({meta['code']!r})", *_users(frames))
-    if kind == kinds.INTERRUPT:
-        return Failure("JobInterrupted", "its function raised KeyboardInterrupt", *_users(frames))
-    if kind == kinds.UNPICKLABLE:
-        text = f"it returned a {meta['type']} that cannot be sent: {meta['path']}: {meta['reason']}"
-        return Failure("ResultUnpicklable", text, "", 0, "")
-    return Failure("JobNotStarted", str(meta.get("message", kind)), "", 0, "")
+    places = _PLACE_IN_TEXT.findall(meta.get("text", ""))
+    return of_row(explained(meta), [(file, function, int(line)) for file, line, function in places])
 
 
-def of_text(text: str) -> Failure:
-    """Of the record that the dispatcher writes when a process ended without a result."""
-    row = json.loads(text)
-    return Failure(row["error"], row["cause"], "", 0, "")
+def of_row(row: Mapping[str, Any], frames: Sequence[Sequence[Any]] = ()) -> Failure:
+    """Of the record of an error, as the dispatcher writes it when a process ended without a result."""
+    return Failure(row["error"], row["cause"], *_users(frames))
 
 
 def of_error(error: BaseException) -> Failure:

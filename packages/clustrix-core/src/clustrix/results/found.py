@@ -70,7 +70,7 @@ class Found:
             return found  # a bare pickle is copied when it is unpickled
         view, record = found
         if record.size >= _MAPPED_BYTES:
-            fd = self._open(self._names[self._files[index] - 1])
+            fd = self._place.open(self._job, self._names[self._files[index] - 1])
             if fd is not None:
                 start = record.offset - record.offset % mmap.ALLOCATIONGRANULARITY
                 size = record.offset - start + record.size
@@ -140,11 +140,3 @@ class Found:
                     self.failed.append(index)
                 self.order.append(index)
         return offset
-
-    def _open(self, name: str) -> int | None:
-        for _ in range(2):  # as above
-            try:
-                return os.open(os.path.join(self._place.job_folder(self._job), name), os.O_RDONLY)
-            except FileNotFoundError:
-                continue
-        return None

@@ -1,58 +1,20 @@
-"""One item of a map, and what all of them look like in a table."""
+"""What can be seen of a map's items: one by one, in a table, and all of them in a few lines."""
 
 from __future__ import annotations
 
 import importlib
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clustrix.results.cells import Table, one_line, shown
 from clustrix.results.failures import ErrorGroups
 
 if TYPE_CHECKING:
     from clustrix.journal import JobState
-    from clustrix.mapresult import MapResult
-
-R = TypeVar("R")
 
 WAITING, RUNNING, SUCCEEDED, FAILED, CANCELLED = "waiting", "running", "succeeded", "failed", "cancelled"
 COLUMNS = ("index", "arguments", "state", "seconds", "pid", "peak_bytes")
-
-
-class Item(Generic[R]):
-    """One item of a map.  ``index`` is its place in it."""
-
-    def __init__(self, jobs: MapResult[R], index: int) -> None:
-        self._jobs = jobs
-        self.index = index
-
-    @property
-    def args(self) -> tuple[Any, ...]:
-        """What it was called with, before what all items share.  Raises ClustrixError if that cannot be unpickled here."""
-        return self._jobs._overview.arguments.of(self.index)
-
-    @property
-    def state(self) -> str:
-        """ "waiting", "running", "succeeded", "failed" or "cancelled", now."""
-        return self._jobs._overview.glances()(self.index).state
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it took, or has been running; None where that is not known."""
-        return self._jobs._overview.glances()(self.index).seconds
-
-    def result(self, timeout: float | None = None) -> R:
-        """Wait for it, and return its result or raise its error."""
-        return self._jobs.results(timeout)[self.index]
-
-    @property
-    def error(self) -> BaseException | None:
-        """What it raised, or None; waits for it."""
-        return self._jobs.error(self.index)
-
-    def __repr__(self) -> str:
-        return f"<Item {self.index} of {self._jobs.id}: {self.state}>"
 
 
 class Glance(NamedTuple):

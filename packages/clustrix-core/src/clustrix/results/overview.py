@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -21,7 +22,7 @@ from clustrix.results.failures import (
     of_container,
     of_error,
     of_record,
-    of_text,
+    of_row,
 )
 from clustrix.results.found import Found
 from clustrix.results.items import CANCELLED, FAILED, RUNNING, SUCCEEDED, WAITING, Glance, Summary, passed
@@ -36,7 +37,7 @@ class Overview:
 
     def __init__(self, home: Callable[[], Session], job: str, items: int, found: Found) -> None:
         self._home = home
-        self._job = job
+        self.job = job
         self._items = items
         self._found = found
         self._failures = Failures()
@@ -44,7 +45,7 @@ class Overview:
         self.arguments = Arguments(home, job)
 
     def record(self) -> JobRecord:
-        return self._home().journal.job(self._job)
+        return self._home().journal.job(self.job)
 
     def failed(self) -> list[int]:
         """The items that have failed until now, in order; also those that could not begin because the map failed as a whole."""
@@ -80,9 +81,9 @@ class Overview:
     def _cause(self) -> Failure:
         """Why the map failed as a whole."""
         journal = self._home().journal
-        record, outcome = journal.outcome(self._job)
+        record, outcome = journal.outcome(self.job)
         if outcome.error is not None:
-            return of_text(outcome.error)
+            return of_row(json.loads(outcome.error))
         with suppress(Damaged):
             if outcome.data is not None:
                 return of_container(outcome.data)
@@ -96,7 +97,7 @@ class Overview:
         return {mark.item: (worker, mark.since) for worker, mark in marks.items()}
 
     def _folder(self) -> str:
-        return os.path.join(self._home().place.live, self._job)
+        return os.path.join(self._home().place.live, self.job)
 
     def glances(self) -> Callable[[int], Glance]:
         """What can be seen of each item at this moment."""
@@ -148,13 +149,12 @@ class Overview:
         begun = (running or found) and record.state not in FINAL
         state = JobState.RUNNING if begun else record.state  # the journal hears of it a moment later
         return Summary(
-            self._job, record.name, state, record.reason, self._items, counts, seconds, self.errors()
+            self.job, record.name, state, record.reason, self._items, counts, seconds, self.errors()
         )
 
     def retry(self, indices: list[int]) -> NewJob:
         """A map of some of the items, with what they were submitted with."""
         record = self.record()
         spec, payload = self.arguments.picked(indices)
-        job = {field: getattr(record, field) for field in NewJob._fields if field in JobRecord._fields}
-        job |= {"id": new_id(), "items": len(indices), "parent": os.environ.get(JOB_VARIABLE)}
-        return NewJob(**job, spec=spec, payload=payload)
+        job = record.anew(new_id(), os.environ.get(JOB_VARIABLE), spec, payload)
+        return job._replace(items=len(indices))

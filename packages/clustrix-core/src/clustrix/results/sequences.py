@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar, overload
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 if TYPE_CHECKING:
-    from clustrix.mapresult import MapResult
-    from clustrix.results.items import Item
+    from clustrix.results.overview import Overview
 
 R = TypeVar("R")
 
@@ -17,12 +14,17 @@ R = TypeVar("R")
 class Results(Sequence[R]):
     """The results of a map, in order; a failed item raises its error when it is reached."""
 
-    def __init__(self, jobs: MapResult[R], timeout: float | None) -> None:
-        self._jobs = jobs
-        self._timeout = timeout
+    def __init__(
+        self, count: int, get: Callable[[int], R], close: Callable[[], None], describe: Callable[[], str]
+    ) -> None:
+        """``get``: waits for an item's result; ``close``: called when nobody goes on with them; ``describe``: what they are, for people."""
+        self._count = count
+        self._get = get
+        self._close = close
+        self._describe = describe
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return self._count
 
     @overload
     def __getitem__(self, index: int) -> R: ...
@@ -34,17 +36,13 @@ class Results(Sequence[R]):
         number = index + len(self) if index < 0 else index
         if not 0 <= number < len(self):
             raise IndexError(f"item {index} of {len(self)}")
-        self._jobs._wait_for(number, self._timeout)
-        return self._jobs._item(number)
+        return self._get(number)
 
     def __iter__(self) -> Iterator[R]:
         try:
-            for index in range(len(self)):
-                if index not in self._jobs._found:
-                    self._jobs._wait_for(index, self._timeout)
-                yield self._jobs._item(index)
+            yield from map(self._get, range(len(self)))
         finally:
-            self._jobs._bar.close()
+            self._close()
 
     def __eq__(self, other: object) -> bool:
         return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
@@ -52,44 +50,64 @@ class Results(Sequence[R]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"<Results of {self._jobs.id}: {self._jobs.finished()} of {len(self)} items>"
+        return f"<Results of {self._describe()}>"
+
+
+class Item(Generic[R]):
+    """One item of a map.  ``index`` is its place in it."""
+
+    def __init__(
+        self,
+        index: int,
+        overview: Overview,
+        result: Callable[[int, float | None], R],
+        error: Callable[[int], BaseException | None],
+    ) -> None:
+        """``result`` and ``error``: wait for what an item has come to."""
+        self.index = index
+        self._overview = overview
+        self._result = result
+        self._error = error
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """What it was called with, before what all items share.  Raises ClustrixError if that cannot be unpickled here."""
+        return self._overview.arguments.of(self.index)
+
+    @property
+    def state(self) -> str:
+        """ "waiting", "running", "succeeded", "failed" or "cancelled", now."""
+        return self._overview.glances()(self.index).state
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, or has been running; None where that is not known."""
+        return self._overview.glances()(self.index).seconds
+
+    def result(self, timeout: float | None = None) -> R:
+        """Wait for it, and return its result or raise its error."""
+        return self._result(self.index, timeout)
+
+    @property
+    def error(self) -> BaseException | None:
+        """What it raised, or None; waits for it."""
+        return self._error(self.index)
+
+    def __repr__(self) -> str:
+        return f"<Item {self.index} of {self._overview.job}: {self.state}>"
 
 
 class Completed(Generic[R]):
     """The items of a map as they are finished."""
 
-    def __init__(self, jobs: MapResult[R], timeout: float | None) -> None:
-        self._jobs = jobs
-        self._timeout = timeout
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+    def __init__(
+        self, items: Callable[[], Iterator[Item[R]]], later_items: Callable[[], AsyncIterator[Item[R]]]
+    ) -> None:
+        self._items = items
+        self._later_items = later_items
 
     def __iter__(self) -> Iterator[Item[R]]:
-        jobs, order = self._jobs, self._jobs._found.order
-        for count in range(len(jobs)):
-            if not jobs._wait_until(partial(jobs._more, count), self._deadline):
-                raise self._late(count)
-            if count == len(order):
-                break
-            yield self._item(order[count])
-        for index in jobs._found.missing():  # the map has ended without them
-            yield self._item(index)
+        return self._items()
 
-    async def __aiter__(self) -> AsyncIterator[Item[R]]:
-        jobs, order = self._jobs, self._jobs._found.order
-        for count in range(len(jobs)):
-            if not await jobs._until(partial(jobs._more, count), self._deadline):
-                raise self._late(count)
-            if count == len(order):
-                break
-            yield self._item(order[count])
-        for index in jobs._found.missing():
-            yield self._item(index)
-
-    def _item(self, index: int) -> Item[R]:
-        from clustrix.results.items import Item  # a submission shall not wait for its import
-
-        return Item(self._jobs, index)
-
-    def _late(self, count: int) -> TimeoutError:
-        left = len(self._jobs) - count
-        return TimeoutError(f"{left} items of job {self._jobs.id} are not done after {self._timeout:g} s")
+    def __aiter__(self) -> AsyncIterator[Item[R]]:
+        return self._later_items()

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import errno
 import json
+import mmap
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import BinaryIO
 
-from clustrix.runner import claim, layout, ledger
+from clustrix.runner import claim, layout, ledger, whole
 from clustrix.runner.faults import point
 from clustrix.runner.frames import CONTAINER, FAILURE, pack, record, records
 from clustrix.runner.policy import MOST_SPARED, PLAIN, STOP, Policy
@@ -73,7 +75,7 @@ class Books:
         claims = ledger.Claims(self._claims_path, self.items)
         claims.give(worker, first, end)
         claims.close()
-        point("dispatcher.after-give")
+        point("books.given")
         return [[first, end]]
 
     def holders(self) -> list[tuple[int, claim.Holder]]:
@@ -149,11 +151,7 @@ class Books:
     def sync(self) -> None:
         """Have the results on disk."""
         for name in self._results():
-            fd = os.open(self._file(name), os.O_RDONLY)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            whole.sync(self._file(name), "map.sync")
 
     def overdue(self, workers: Iterable[int], limit_s: float) -> tuple[set[int], float]:
         """Workers whose item has taken too long, and how long (seconds) until the next may."""
@@ -197,7 +195,7 @@ class Books:
         done = {}
         for name in self._results():
             with open(self._file(name), "rb") as file:
-                for found in records(file.read()):
+                for found in records(_mapped(file)):
                     done[found.item] = bool(found.flags & FAILURE)
         return done
 
@@ -207,7 +205,9 @@ class Books:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             before = os.fstat(fd).st_size
+            point("books.record")
             if os.write(fd, row) != len(row):
+                point("books.cut")
                 os.ftruncate(fd, before)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         finally:
@@ -217,10 +217,16 @@ class Books:
         """Half a record at the end of a dead worker's file is of no use, and may be what fills the disk."""
         path = self._file(layout.worker_results(worker))
         with suppress(FileNotFoundError), open(path, "r+b") as file:
-            data = file.read()
+            data = _mapped(file)
             end = max((found.offset + found.size for found in records(data)), default=0)
             if end < len(data):
                 file.truncate(end)
+
+
+def _mapped(file: BinaryIO) -> memoryview:
+    """What is in a file: results may be larger than memory, and only their heads are looked at."""
+    size = os.fstat(file.fileno()).st_size
+    return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else b"")
 
 
 def ranges(items: list[int]) -> list[tuple[int, int]]:

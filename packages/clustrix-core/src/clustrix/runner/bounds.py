@@ -16,8 +16,8 @@ _LIMITS = {
     for name in sorted(vars(resource))
     if name.startswith("RLIMIT_") and isinstance(number := getattr(resource, name), int)
 }
-_CHOKING = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE")
-"""A low one of these can end a dispatcher, or keep it from writing."""
+_CHOKING = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_NOFILE")
+"""A low one of these can end a dispatcher, or keep it from writing, or from hearing its clients."""
 
 _latest: tuple[dict[str, Any], str] = ({}, "")
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from clustrix.runner import modules
+from clustrix.runner.faults import point
 from clustrix.runner.frames import BlobRef, Damaged, digest_of, unpack
 from clustrix.runner.pickling import load
 
@@ -132,6 +133,7 @@ def _blob(root: str, ref: BlobRef) -> memoryview:
     if digest_of(view) != ref.digest:
         path = os.path.join(root, ref.digest[:2], ref.digest)
         with suppress(OSError):  # out of the way: the next submission stores it anew
+            point("blob.damaged")
             os.rename(path, path + ".damaged")
         raise Damaged(f"blob {ref.digest[:12]} does not match its digest")
     return view

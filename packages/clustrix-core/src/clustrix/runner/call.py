@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 
-from clustrix.runner import bundles, calling, folders, layout, outcome, policy, setup
+from clustrix.runner import bundles, calling, folders, layout, outcome, policy, setup, whole
 from clustrix.runner.faults import point
-from clustrix.runner.frames import Buffer, Damaged, write_all
+from clustrix.runner.frames import Buffer, Damaged
 
 FSYNC_BYTES = 65536
 """A larger outcome stays a file, and the file has to be on disk before it is renamed; a smaller one is made durable by
@@ -24,22 +23,19 @@ def run(
         failed = None
     except bundles.SetupFailed as error:
         failed = str(error)
-    point("runner.before-claim")
     if not folder.claim(order.folder):
         return layout.EX_CLAIMED
-    point("runner.after-claim")
+    point("runner.begin")
     redactor = setup.hide_secrets()
     parts = outcome.of_setup(failed) if failed else _outcome(order, bundle, notifier)
     if redactor is not None:
         setup.end_output()
         redactor.finish()
-    point("runner.before-commit")
     try:
         commit(order, parts)
     except OSError as error:
         setup.complain(f"the result could not be written: {error}")
         return layout.EX_STORE
-    point("runner.after-commit")
     notifier.send(b"D")
     return 0
 
@@ -82,15 +78,5 @@ def load_arguments(bundle: bundles.Bundle) -> tuple[Sequence[object], dict[str, 
 
 def commit(order: setup.Order, parts: Sequence[Buffer]) -> None:
     """Write aside, then rename: a reader sees all of it or nothing."""
-    aside = order.file(layout.ASIDE)
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        write_all(fd, parts)
-        if sum(len(part) for part in parts) > FSYNC_BYTES:
-            os.fsync(fd)
-    except OSError:
-        os.unlink(aside)
-        raise
-    finally:
-        os.close(fd)
-    os.rename(aside, order.file(order.result))
+    large = sum(len(part) for part in parts) > FSYNC_BYTES
+    whole.write(order.file(order.result), parts, "result", sync=large, aside=order.file(layout.ASIDE))

@@ -7,11 +7,10 @@ renamed, so that a kill at any time leaves the latest whole one.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import Any
 
-from clustrix.runner import pickling
-from clustrix.runner.frames import BlobRef, Damaged, Piece, pack, unpack, write_all
+from clustrix.runner import pickling, whole
+from clustrix.runner.frames import BlobRef, Damaged, Piece, pack, unpack
 
 FOLDER = "checkpoints"
 _CALL = "call"
@@ -29,19 +28,7 @@ def save(folder: str, item: int | None, obj: object) -> None:
     except pickling.Unpicklable as error:
         raise TypeError(f"checkpoint(): this cannot be saved: {error}") from error
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    path = _path(folder, item)
-    aside = f"{path}.aside"
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        write_all(fd, pack({"kind": FOLDER}, pieces))
-        os.fsync(fd)
-    except OSError:
-        with suppress(FileNotFoundError):
-            os.unlink(aside)
-        raise
-    finally:
-        os.close(fd)
-    os.rename(aside, path)
+    whole.write(_path(folder, item), pack({"kind": FOLDER}, pieces), "checkpoint", sync=True)
 
 
 def read(folder: str, item: int | None, default: Any) -> Any:

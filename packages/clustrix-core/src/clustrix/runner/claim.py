@@ -10,7 +10,7 @@ import os
 import time
 from typing import NamedTuple
 
-from clustrix.runner import layout, processes
+from clustrix.runner import layout, processes, whole
 
 _BYTES = 128
 """Of each, since one is written over an older one."""
@@ -52,22 +52,7 @@ def encoded(holder: Holder) -> bytes:
 
 def take(folder: str, holder: Holder) -> bool:
     """Put a claim into a folder that is there; False if somebody holds one.  Raises OSError."""
-    aside = os.path.join(folder, f".{layout.CLAIM}-{os.uname().nodename}-{os.getpid()}")
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, encoded(holder))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    try:
-        os.link(
-            aside, os.path.join(folder, layout.CLAIM)
-        )  # on network file systems too, unlike O_EXCL on old ones
-    except FileExistsError:
-        return False
-    finally:
-        os.unlink(aside)
-    return True
+    return whole.create(os.path.join(folder, layout.CLAIM), [encoded(holder)], "claim", sync=True)
 
 
 def read(path: str) -> Holder | None:

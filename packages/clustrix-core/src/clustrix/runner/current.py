@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from clustrix.runner import checkpoints, layout
+from clustrix.runner.faults import point
 
 brought_along = False
 """Whether this very code was sent along with a job, and need not be installed."""
@@ -84,6 +85,7 @@ class Runner:
             data = json.dumps([done, total, "", self._item(), time.time()]).encode()
         if self._file < 0:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        point("progress.pwrite")
         os.pwrite(self._file, data.ljust(RECORD_BYTES), 0)  # one write: who reads sees this or the one before
         self._tell(b"P")
 

@@ -10,7 +10,7 @@ import json
 import os
 from contextlib import suppress
 
-from clustrix.runner import layout, ledger
+from clustrix.runner import layout, ledger, whole
 from clustrix.runner.books import Books, ranges
 from clustrix.runner.frames import FAILURE, records
 from clustrix.runner.policy import PLAIN, STOP, Policy
@@ -125,11 +125,7 @@ def _sums(folder: str, elements: set[int]) -> tuple[int, int]:
 
 def write_end(folder: str, element: int, finished: int, failed: int) -> None:
     """Close an account."""
-    path = _end_path(folder, element)
-    aside = f"{os.path.dirname(path)}/.{element}-{os.getpid()}"
-    with open(aside, "w", encoding="ascii") as file:
-        json.dump([finished, failed], file)
-    os.rename(aside, path)
+    whole.write(_end_path(folder, element), [json.dumps([finished, failed]).encode()], "element-end")
 
 
 def _end_path(folder: str, element: int) -> str:

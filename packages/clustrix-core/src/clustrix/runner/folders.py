@@ -21,6 +21,7 @@ import time
 from contextlib import suppress
 
 from clustrix.runner import claim, layout
+from clustrix.runner.faults import point
 
 FREE = "free"
 _BACK = "back-"
@@ -43,6 +44,7 @@ class Folder:
 
     def _take(self, name: str) -> bool:
         try:
+            point("folder.take")
             os.rename(os.path.join(self._free, name), self._path)
         except FileNotFoundError:  # another was first, or this process's warm parent is fenced off
             return False
@@ -59,8 +61,10 @@ class Folder:
         belongs to is no longer there.
         """
         output, errors, held = self._files
+        point("claim.pwrite")
         os.pwrite(held, claim.encoded(self._holder._replace(since=time.monotonic())), 0)
         try:
+            point("claim.rename")
             os.rename(self._path, path)
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT):
@@ -75,6 +79,7 @@ class Folder:
     def give_back(self) -> None:
         """It is not needed."""
         self._close()
+        point("folder.give-back")
         with suppress(FileNotFoundError):
             os.rename(self._path, os.path.join(self._free, os.path.basename(self._path)))
 
@@ -100,9 +105,11 @@ def fence_off(prefix: str) -> None:
         if not name.startswith(prefix):
             continue
         gone = os.path.join(root, _GONE + name)
+        point("folder.fence-off")
         os.rename(os.path.join(root, name), gone)
         for child in os.listdir(gone):
             # The kernel may have found it by its old path already: the name it is to be taken from has to go as well.
+            point("folder.fence-off-child")
             with suppress(FileNotFoundError):
                 os.rename(os.path.join(gone, child), os.path.join(gone, _GONE + child))
         remove(gone)
@@ -111,20 +118,25 @@ def fence_off(prefix: str) -> None:
 def reuse(folder: str, root: str) -> bool:
     """Put a finished job's folder back; False if it is better removed.
 
-    It is if it holds anything, or if anybody still has it open: a process of the job that has escaped, or who follows its logs.
+    It is if it holds anything, if it has no files to write to, as that of a job elsewhere, or if anybody still has it open: a process
+    of the job that has escaped, or who follows its logs.
     """
     names = set(os.listdir(folder))
     free = os.path.join(root, FREE)
-    if not names <= _FILES or len(os.listdir(free)) >= _MOST_FREE:
+    if not {layout.OUTPUT, layout.ERRORS} <= names <= _FILES or len(os.listdir(free)) >= _MOST_FREE:
         return False
     back = os.path.join(root, _BACK + os.path.basename(folder))
+    point("folder.back")
     os.rename(folder, back)  # from now on nobody can open its files by the job's name
     if all(_is_unused(os.path.join(back, name)) for name in (layout.OUTPUT, layout.ERRORS)):
         for name in names & {layout.RESULT, layout.ASIDE}:
             # It shall not be taken for the next job's, whatever the disk loses.
+            point("folder.empty")
             os.truncate(os.path.join(back, name), 0)
         if layout.RESULT in names:
+            point("folder.unname")
             os.rename(os.path.join(back, layout.RESULT), os.path.join(back, layout.ASIDE))
+        point("folder.free")
         os.rename(back, os.path.join(free, os.path.basename(folder)))
     else:
         remove(back)
@@ -161,7 +173,8 @@ def _path_of(root: str, pid: int, start: str) -> str:
 def remove(folder: str) -> None:
     """What another process is removing, or moving away, as well is no error."""
     for path, _, names in os.walk(folder, topdown=False):
-        with suppress(OSError):
-            for name in names:
+        for name in names:
+            with suppress(OSError):
                 os.unlink(os.path.join(path, name))
+        with suppress(OSError):
             os.rmdir(path)

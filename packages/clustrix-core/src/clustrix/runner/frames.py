@@ -10,7 +10,7 @@ Pieces begin at multiples of 64 bytes from the container's start, so that arrays
 mapped container are aligned.  ``meta["pieces"]`` lists what stands where: ``[offset, size]`` for bytes
 inside, ``[digest, size]`` (digest: 64 hexadecimal digits) for a content-addressed blob kept elsewhere.
 
-A *record* is the result of one item of a map, appended to a file by one ``write``:
+A *record* is the result of one item of a map, appended to its worker's file:
 
     index u32 | flags u16 | time f16 | length u64 | crc32 of the body u32 | crc32 of all this u32 | body
 
@@ -21,6 +21,7 @@ whose flags had four bytes.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -198,6 +199,13 @@ def record(index: int, flags: int, body: bytes, seconds: float = 0.0) -> bytes:
     return b"".join((head, _CHECK.pack(zlib.crc32(head)), body))
 
 
+def record_of(index: int, flags: int, body: Sequence[Buffer], seconds: float) -> list[Buffer]:
+    """The same of a large body in parts, which are not copied."""
+    crc = functools.reduce(lambda crc, part: zlib.crc32(part, crc), body, 0)
+    head = _RECORD.pack(index, flags, seconds**0.5, sum(map(len, body)), crc)
+    return [head, _CHECK.pack(zlib.crc32(head)), *body]
+
+
 class Record(NamedTuple):
     """One item's result as it was found."""
 
@@ -220,7 +228,7 @@ def records(buffer: Buffer, offset: int = 0) -> Iterator[Record]:
     """The complete records from ``offset`` on.
 
     A tail that is not yet, or will never be, a whole record ends the iteration: a worker
-    killed in the middle of a ``write`` has not committed that item.  So does a head that is not what was written.
+    killed in the middle of a record has not committed that item.  So does a head that is not what was written.
     """
     end = len(buffer)
     unpack_from, crc32, view = _RECORD_CHECKED.unpack_from, zlib.crc32, memoryview(buffer)

@@ -15,6 +15,7 @@ import time
 from typing import NamedTuple
 
 from clustrix.runner import layout
+from clustrix.runner.faults import point
 
 _CLAIM = struct.Struct("<IIII")
 MARK = struct.Struct("<QdQQ")
@@ -88,7 +89,9 @@ class Claims:
         # A write that a kill cut short leaves an odd tail; it goes before the next claim is added.
         size = os.fstat(self._fd).st_size
         if size % _CLAIM.size:
+            point("ledger.cut")
             os.ftruncate(self._fd, size - size % _CLAIM.size)
+        point("ledger.claim")
         os.write(self._fd, _CLAIM.pack(*row))
         return Claim(*row)
 
@@ -123,6 +126,7 @@ class Marks:
             size = MARKS * MARK.size
             if os.fstat(fd).st_size < size:
                 # Real blocks: a store into a hole of a full disk would kill the process.
+                point("ledger.marks")
                 os.posix_fallocate(fd, 0, size) if hasattr(os, "posix_fallocate") else os.ftruncate(fd, size)
             self.memory = mmap.mmap(fd, size)
         finally:

@@ -12,19 +12,42 @@ from __future__ import annotations
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import CoroutineType
 from typing import Any
 
-from clustrix.runner import bundles, calling, folders, layout, outcome, pickling, policy, retrying, setup
+from clustrix.runner import (
+    bundles,
+    calling,
+    folders,
+    layout,
+    outcome,
+    pickling,
+    policy,
+    retrying,
+    setup,
+    whole,
+)
 from clustrix.runner.faults import point
-from clustrix.runner.frames import CONTAINER, FAILURE, Buffer, Damaged, pack, record, write_all
+from clustrix.runner.frames import (
+    CONTAINER,
+    FAILURE,
+    Buffer,
+    Damaged,
+    buffers_of,
+    pack,
+    record,
+    record_of,
+    write_all,
+)
 from clustrix.runner.ledger import MARK, MARKS, Claims, Marks, is_stopped, stop
 from clustrix.runner.windows import WindowedClaims, Windows
 
 _CLAIM_SECONDS = 0.05
 """A claim should take about this long: short enough for an even end, long enough to make claiming free."""
 _TELL_SECONDS = 0.02
+_LARGE_BYTES = 1 << 18
+"""Below it, one ``write`` of a copy is the quickest."""
 
 
 Common = tuple[tuple[Any, ...], dict[str, Any]]
@@ -87,7 +110,7 @@ class _Worker:
                 if taken is None:
                     return
                 pair = [taken.first, taken.end]
-            point("map.after-claim")
+            point("map.range")
             began = time.monotonic()
             self._range(pair[0], pair[1], function, common, marks)
             self._notifier.send(b"P")
@@ -131,27 +154,43 @@ class _Worker:
                 if getpid() != me:
                     calling.end_fork(error)
                 data = (FAILURE | CONTAINER, b"".join(outcome.of_exception(error, setup.environment.secrets)))
-            point("map.before-record")
-            row = record(index, *data, monotonic() - now)
-            written = write(results, row)
-            if written != len(row):
-                os.ftruncate(results, os.fstat(results).st_size - written)
-                raise OSError(f"item {index}: there was no room for its result")
+            flags, body = data
+            if type(body) is bytes and len(body) < _LARGE_BYTES:
+                row = record(index, flags, body, monotonic() - now)
+                point("map.record")
+                written = write(results, row)
+                if written != len(row):
+                    point("map.cut-record")
+                    os.ftruncate(results, os.fstat(results).st_size - written)
+                    raise OSError(f"item {index}: there was no room for its result")
+            else:
+                self._append(index, flags, [body] if isinstance(body, bytes) else body, monotonic() - now)
             self._finished += 1
-            self._failed += data[0] & FAILURE
-            if stopped is not None and data[0] & FAILURE:
+            self._failed += flags & FAILURE
+            if stopped is not None and flags & FAILURE:
                 stop(self._order.folder)
             pack_mark(memory, slot, 0, 0.0, self._finished, self._failed)
             if now - told > _TELL_SECONDS:
                 told = now
                 self._notifier.send(b"P")
 
+    def _append(self, index: int, flags: int, body: Sequence[Buffer], seconds: float) -> None:
+        """Write a large record: the system takes less than 2 GiB at a time."""
+        end = os.fstat(self._results).st_size
+        try:
+            point("map.large-record")
+            write_all(self._results, record_of(index, flags, body, seconds))
+        except OSError as error:
+            point("map.cut-large-record")
+            os.ftruncate(self._results, end)
+            raise OSError(f"item {index}: its result could not be written: {error.strerror}") from error
+
     def _stopped(self) -> bool:
         return self._policy.on_error == policy.STOP and is_stopped(self._order.folder)
 
 
-def _body_of(value: Any) -> tuple[int, bytes]:
-    """Flags and body of a returned value: a bare pickle where that is all there is to it."""
+def _body_of(value: Any) -> tuple[int, bytes | Sequence[Buffer]]:
+    """Flags and body of a returned value, a large one in parts: a bare pickle where that is all there is to it."""
     if type(value) in outcome.PLAIN:
         return 0, pickle.dumps(value, pickling.PROTOCOL)
     try:
@@ -159,8 +198,8 @@ def _body_of(value: Any) -> tuple[int, bytes]:
     except pickling.Unpicklable as error:
         return FAILURE | CONTAINER, b"".join(outcome.refused(error, type(value)))
     if not pickled.buffers:
-        return 0, bytes(pickled.stream)
-    return CONTAINER, b"".join(pack({"kind": outcome.VALUE}, pickled.pieces()))
+        return 0, buffers_of(pickled.stream)
+    return CONTAINER, pack({"kind": outcome.VALUE}, pickled.pieces())
 
 
 def run(
@@ -200,8 +239,5 @@ def _run(order: setup.Order, found: bundles.Bundle | Damaged, notifier: setup.No
 
 def _failed_to_start(order: setup.Order, parts: list[Buffer]) -> int:
     """Leave the reason as the whole map's outcome: no item can run."""
-    fd = os.open(order.file(order.result) + f".{order.worker}", os.O_WRONLY | os.O_CREAT, 0o600)
-    write_all(fd, parts)
-    os.close(fd)
-    os.rename(order.file(order.result) + f".{order.worker}", order.file(order.result))
+    whole.write(order.file(order.result), parts, "map-failure")
     return 1

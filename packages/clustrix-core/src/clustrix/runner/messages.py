@@ -7,7 +7,10 @@ import math
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from clustrix.runner.faults import point
 
 if TYPE_CHECKING:
     import asyncio
@@ -71,6 +74,7 @@ class Outbox:
         failed = False
         try:
             while self._unsent:
+                point("outbox.send")
                 del self._unsent[: self._connection.send(self._unsent)]
         except BlockingIOError:
             if len(self._unsent) <= self._most_bytes:
@@ -82,4 +86,6 @@ class Outbox:
         self._loop.remove_writer(self._connection)
         if failed:
             self._unsent.clear()
+            with suppress(OSError):  # who reads on it has to see that it is of no use any more
+                self._connection.shutdown(socket.SHUT_RDWR)
             self._failed()

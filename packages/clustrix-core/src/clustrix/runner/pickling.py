@@ -14,6 +14,7 @@ import os
 import pickle
 import sys
 import types
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -107,6 +108,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is unty
             # functools would have it imported by its name. The function goes as state: it may call itself by this cache.
             bounds = obj.cache_parameters()
             return make_cache, (bounds["maxsize"], bounds["typed"]), obj.__wrapped__, None, None, fill_cache
+        if isinstance(obj, io.TextIOWrapper) and "+" in getattr(obj, "mode", ""):
+            # cloudpickle makes a text of it in memory, as of one that is only read: what a job writes would be lost.
+            raise TypeError("cannot pickle a file that is open for writing")
+        if type(obj) is weakref.WeakKeyDictionary:
+            # functools.singledispatch has one. What is in it is held there by whoever else holds it, as here.
+            return weakref.WeakKeyDictionary, (), None, None, iter(list(obj.items()))
         return super().reducer_override(obj)
 
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from clustrix.runner.faults import point
+
 SHORTEST = 4
 """A shorter secret is not looked for: it would be found everywhere."""
 BLOT = b"***"
@@ -23,6 +25,7 @@ class Redactor:
         """To be made before anything is printed, in a process of one thread."""
         words = words_of(texts)
         pipes = [os.pipe(), os.pipe()]
+        point("redactor.fork")
         self._pid = os.fork()
         if self._pid == 0:
             try:
@@ -106,4 +109,5 @@ def blot_pickle(stream: bytes, secrets: Sequence[str]) -> bytes:
 def _write(target: int, data: bytes) -> None:
     with suppress(OSError):  # the disk is full: what is printed is lost, as it is for other jobs
         while data:
+            point("redactor.write")
             data = data[os.write(target, data) :]

@@ -14,7 +14,8 @@ import os
 import secrets
 import stat
 from collections.abc import Mapping
-from contextlib import suppress
+
+from clustrix.runner import whole
 
 MARK = "\0"
 """Begins what is sealed; no environment variable can have it."""
@@ -53,15 +54,7 @@ def _is_private(folder: str) -> bool:
 
 def _made(path: str) -> str:
     if not os.path.exists(path):
-        aside = f"{path}.{os.getpid()}.{secrets.token_hex(4)}"
-        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.write(fd, secrets.token_bytes(_KEY_BYTES))
-        os.close(fd)
-        try:
-            with suppress(FileExistsError):  # another process has made one
-                os.link(aside, path)
-        finally:
-            os.unlink(aside)
+        whole.create(path, [secrets.token_bytes(_KEY_BYTES)], "key")  # or another process has made one
     return path
 
 

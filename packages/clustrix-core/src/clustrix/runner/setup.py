@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from clustrix.runner import (
     bounds,
@@ -28,6 +28,7 @@ from clustrix.runner import (
     sealing,
     variables,
 )
+from clustrix.runner.faults import point
 from clustrix.runner.frames import BlobRef, Damaged, packed, unpack
 from clustrix.runner.messages import Decoder, encode
 from clustrix.runner.pickling import PROTOCOL, load
@@ -75,6 +76,13 @@ class Order(NamedTuple):
     ends: float | None = None
     """When this place of work will be closed, in seconds since the epoch: nothing is begun that would take longer."""
 
+    @classmethod
+    def of(cls, told: Mapping[str, Any], folder: str, environ: str = "") -> Order:
+        """Of what stands in a job's folder (``layout.ORDER``)."""
+        same = ("job", "name", "attempt", "kind", "place", "blobs", "cores", "time_s")
+        rest = {name: told[name] for name in same}
+        return cls(folder=folder, worker=0, environ=environ, claims=[], **rest)
+
     def ends_of(self, began: float) -> float | None:
         """When the time of what began then will be up; both in seconds since the epoch."""
         known = [] if self.time_s is None else [began + self.time_s]
@@ -96,6 +104,7 @@ class Notifier:
 
     def send(self, kind: bytes) -> None:
         try:
+            point("runner.tell")
             self._channel.send(kind + self._job)
         except OSError:  # no dispatcher at the moment, or one that does not keep up: it looks by itself
             return
@@ -117,6 +126,7 @@ def await_order(line: socket.socket) -> tuple[Order, bundles.Bundle | Damaged] |
         rehearse()
     with line:
         decoder = Decoder()
+        point("runner.await")
         while data := line.recv(1 << 14):
             for message, payload in decoder.feed(data):
                 order = Order(**message)

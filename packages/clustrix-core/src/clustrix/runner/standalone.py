@@ -43,25 +43,11 @@ def main(folder: str) -> int:
     folder = os.path.abspath(folder)
     with open(os.path.join(folder, layout.ORDER), encoding="utf-8") as file:
         told: dict[str, Any] = json.load(file)
-    point("standalone.before-claim")
     if not claim.take(folder, claim.myself()):
         return layout.EX_CLAIMED
-    point("standalone.after-claim")
+    point("standalone.begin")
     processes.become_subreaper()
-    order = setup.Order(
-        job=told["job"],
-        kind=told["kind"],
-        folder=folder,
-        worker=0,
-        place=told["place"],
-        environ=os.path.join(folder, f"{layout.ENVIRON}.{told['job']}"),
-        blobs=told["blobs"],
-        cores=told["cores"],
-        claims=[],
-        name=told["name"],
-        attempt=told["attempt"],
-        time_s=told["time_s"],
-    )
+    order = setup.Order.of(told, folder, os.path.join(folder, f"{layout.ENVIRON}.{told['job']}"))
     setup.print_into(order)
     setup.open_standard_files()
     setup.remember_inheritance()
@@ -73,17 +59,14 @@ def main(folder: str) -> int:
 
 
 def _watch(order: setup.Order, told: dict[str, Any], bundle: bundles.Bundle | Damaged) -> Watch:
-    def work(worker: int, claims: list[list[int]]) -> int:
-        mine = order._replace(worker=worker, claims=claims)
-        return _work(mine, bundle)
+    def run(worker: int, claims: list[list[int]]) -> int:
+        return work(order._replace(worker=worker, claims=claims), bundle)
 
-    if order.kind == "map":
-        return MapWatch(order, told, work)
-    return CallWatch(order, told, work)
+    return (MapWatch if order.kind == "map" else CallWatch)(order, told, run)
 
 
-def _work(order: setup.Order, bundle: bundles.Bundle | Damaged) -> int:
-    """In the child."""
+def work(order: setup.Order, bundle: bundles.Bundle | Damaged) -> int:
+    """Do what is ordered, in the child; returns its exit code."""
     run: Any = maps.run if order.kind == "map" else call.run
     code: int = run(order, bundle, Deaf(), Standing(order))
     return code

@@ -27,35 +27,48 @@ def notice(limit_s: float) -> float:
 
 
 class Countdown:
-    """Has the main thread interrupted (KeyboardInterrupt) when a time has passed."""
+    """Has the main thread interrupted (KeyboardInterrupt) when a time has passed, until it is stopped."""
 
     def __init__(self, seconds: float) -> None:
-        self.is_up = False
         self._timer = threading.Timer(max(0.0, seconds), self._ring, (os.getpid(),))
         self._timer.daemon = True
-        self._timer.start()
+        self.is_up = False
 
     def _ring(self, process: int) -> None:
         if os.getpid() == process:
             self.is_up = True
             os.kill(process, signal.SIGINT)
 
+    def start(self) -> None:
+        """From now on, where the interruption is waited for: it may come at once."""
+        self._timer.start()
+
     def stop(self) -> None:
-        """It is over."""
+        """It is over: an interruption that is on its way comes to nothing."""
         self._timer.cancel()
+        before = signal.signal(signal.SIGINT, _too_late)
+        self._timer.join()
+        signal.signal(signal.SIGINT, before)  # which first hands over what has come
+
+
+def _too_late(number: int, frame: Any) -> None:
+    """In place of KeyboardInterrupt."""
 
 
 def of_call(call: Callable[[], list[Buffer]], limit_s: float, ends: float, folder: str) -> list[Buffer]:
     """What comes of a call, or that its time was up; ``ends``: seconds since the epoch."""
-    countdown = Countdown(ends - notice(limit_s) - time.time())
+    countdown, parts = Countdown(ends - notice(limit_s) - time.time()), None
     try:
+        countdown.start()
         parts = call()
+        countdown.stop()
     except KeyboardInterrupt:
         if not countdown.is_up:
             raise
-        return outcome.of_verdict(verdict(None, TIME, folder=folder, time_s=limit_s))
     finally:
         countdown.stop()
+    if parts is None:
+        parts = outcome.of_verdict(verdict(None, TIME, folder=folder, time_s=limit_s))
     return parts
 
 
@@ -66,15 +79,20 @@ def again(
 
     def call(*args: Any, **kwargs: Any) -> Any:
         for _ in range(requeues):
-            countdown = Countdown(limit_s - notice(limit_s))
+            countdown, done = Countdown(limit_s - notice(limit_s)), False
             try:
+                countdown.start()
                 value = function(*args, **kwargs)
-                return calling.run_to_end(value) if type(value) is CoroutineType else value
+                value = calling.run_to_end(value) if type(value) is CoroutineType else value
+                done = True
+                countdown.stop()
             except KeyboardInterrupt:
                 if not countdown.is_up:
                     raise
             finally:
                 countdown.stop()
+            if done:
+                return value
             item = marks.of(worker).item
             assert item is not None
             marks.resume(worker, item)

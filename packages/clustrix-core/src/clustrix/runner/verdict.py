@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -62,14 +63,21 @@ def verdict(
 
     ``status``: as ``os.wait`` gives it, None if nobody could see it; ``doom``: what clustrix itself ended it for.
     """
-    state, error, cause, advice, details = _judge(status, doom, time_s, memory_bytes, peak_bytes, rebooted)
-    record = {
-        "error": error,
-        "cause": cause,
-        "advice": advice,
-        "details": details,
-        "stderr": tail(os.path.join(folder, layout.ERRORS)),
-    }
+    judgement = _judge(status, doom, time_s, memory_bytes, peak_bytes, rebooted)
+    return recorded(*judgement, tail(os.path.join(folder, layout.ERRORS)))
+
+
+def recorded(
+    state: str,
+    error: str,
+    cause: str,
+    advice: str = "",
+    details: Mapping[str, Any] | None = None,
+    stderr: str = "",
+) -> Verdict:
+    """A state with its record.  ``error``: a name of ``clustrix.errors.JOB_ERRORS``; ``stderr``: its end is kept."""
+    tail = stderr[-_TAIL_BYTES:]
+    record = {"error": error, "cause": cause, "advice": advice, "details": details or {}, "stderr": tail}
     return Verdict(state, cause, json.dumps(record))
 
 
@@ -81,14 +89,7 @@ def not_started(latest: Verdict) -> Verdict:
     """The cause of a job whose processes do not come to work; ``latest``: of the last of them."""
     cause = f"{MOST_STARTS} processes in a row ended before they began with it; the latest: {latest.cause}"
     advice = "See what it has printed (job.logs()), and the dispatcher's log in the state directory."
-    record = {
-        **json.loads(latest.record),
-        "error": "JobNotStarted",
-        "cause": cause,
-        "advice": advice,
-        "details": {},
-    }
-    return Verdict(FAILED, cause, json.dumps(record))
+    return recorded(FAILED, "JobNotStarted", cause, advice, stderr=json.loads(latest.record)["stderr"])
 
 
 _Judgement = tuple[str, str, str, str, dict[str, Any]]

@@ -23,6 +23,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from clustrix.runner import bundles, call, folders, layout, maps, processes, setup
+from clustrix.runner.faults import point
 from clustrix.runner.frames import Damaged
 from clustrix.runner.messages import Decoder, encode
 
@@ -108,6 +109,7 @@ class WarmParent:
 
     def _receive(self) -> bytes:
         try:
+            point("warm.receive")
             return self._control.recv(1 << 14)
         except ConnectionError:
             return b""
@@ -168,6 +170,7 @@ class WarmParent:
             return None
         try:
             with spare.line:
+                point("warm.hand-over")
                 spare.line.sendall(encode(order._asdict(), payload))
         except OSError:  # somebody has killed it
             return None
@@ -236,6 +239,7 @@ class WarmParent:
         with suppress(OSError):  # no folder any more, or no room: the cause of death is then unknown
             path = os.path.join(folder, f"{layout.EXIT_STATUS}-{pid}")
             fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+            point("warm.keep-status")
             os.write(fd, str(status).encode())
             os.close(fd)
 
@@ -259,6 +263,7 @@ class WarmParent:
 
     def _tell(self, message: dict[str, Any]) -> None:
         with suppress(OSError):  # the dispatcher is gone; its successor looks for itself
+            point("warm.tell")
             self._control.sendall(encode(message))
 
     def _start_successor(self) -> None:
@@ -266,6 +271,7 @@ class WarmParent:
             import subprocess  # every fork would pay for it
 
             null = subprocess.DEVNULL
+            point("warm.start-successor")
             process = subprocess.Popen(
                 self._successor,
                 stdin=null,
@@ -304,6 +310,7 @@ def _heed_signals() -> None:
 def _fork() -> int:
     # A child's first collection would go through all that this process has made, and copy each page of it.
     gc.freeze()
+    point("warm.fork")
     return os.fork()
 
 

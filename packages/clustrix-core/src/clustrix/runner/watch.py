@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from clustrix.runner import call, layout, outcome, policy, processes, setup
 from clustrix.runner.books import Books
+from clustrix.runner.faults import point
 from clustrix.runner.frames import Buffer, pack
 from clustrix.runner.verdict import CANCEL, MEMORY, MOST_STARTS, TIME, Verdict, not_started, verdict
 
@@ -25,6 +26,8 @@ MAP = "map"
 _GRACE_SECONDS = 2.0
 """After SIGINT, for ``finally`` blocks; then the tree is killed."""
 _MEMORY_PAUSE_SECONDS = 0.05
+_ROOM_SECONDS = 30.0
+_ROOM_PAUSE_SECONDS = 1.0
 
 Work = Callable[[int, list[list[int]]], int]
 """What a child does: the number of the worker, and ranges of items that are given to it; returns the exit code."""
@@ -96,6 +99,7 @@ class Watch:
     def _start(self, worker: int, claims: list[list[int]]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        point("watch.fork")
         pid = os.fork()
         if pid == 0:
             self._become(worker, claims)
@@ -265,9 +269,7 @@ class MapWatch(Watch):
     def _ended(self, child: Child, found: Callable[[], Verdict], status: int) -> None:
         self._latest = found
         if status != 0 or self._books.in_item(child.worker):
-            brought_on = self._books.close_account(
-                child.worker, None if self._cancelled else lambda: found().record
-            )
+            brought_on = self._account_of(child.worker, found)
             self._failed_starts = 0 if brought_on else self._failed_starts + 1
             self._memory_bytes = self._books.memory_bytes
         else:
@@ -275,6 +277,18 @@ class MapWatch(Watch):
         if self._cancelled or self._failed_starts >= MOST_STARTS or self._has_result():
             return
         self._begin()
+
+    def _account_of(self, worker: int, found: Callable[[], Verdict]) -> bool:
+        """Close it; where there is no room, wait for some: else the item would be begun once more when this process has given up."""
+        until = time.monotonic() + _ROOM_SECONDS
+        while True:
+            try:
+                cause = None if self._cancelled else lambda: found().record
+                return self._books.close_account(worker, cause)
+            except OSError:
+                if self._cancelled or time.monotonic() > until:
+                    raise
+                time.sleep(_ROOM_PAUSE_SECONDS)
 
     def _late(self) -> tuple[list[int], float | None]:
         if self._time_s is None:

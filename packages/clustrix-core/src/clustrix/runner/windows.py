@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from typing import NamedTuple
 
-from clustrix.runner import layout
+from clustrix.runner import layout, whole
 from clustrix.runner.faults import point
 from clustrix.runner.ledger import MARKS, Claim, Claims
 
@@ -61,8 +61,8 @@ class Windows:
             if left <= 0:
                 return self._take_given()
             end = first + max(1, min(wanted, -(-left // (2 * elements))))
-            if self._link(os.path.join(self._windows, _name(first)), f"{end} {self._element}"):
-                point("windows.after-claim")
+            path = os.path.join(self._windows, _name(first))
+            if whole.create(path, [f"{end} {self._element}".encode()], "window"):
                 self._frontier = end
                 return first, end
             # Another was first; on a network file system its file may not be seen yet.
@@ -77,7 +77,8 @@ class Windows:
         """Leave items to whoever takes them."""
         if first < end:
             token = os.urandom(4).hex()  # the same items may be left more than once
-            self._link(os.path.join(self._given, f"{first}-{end}-{token}"), str(self._element))
+            path = os.path.join(self._given, f"{first}-{end}-{token}")
+            whole.create(path, [str(self._element).encode()], "give")
 
     def mine(self) -> list[int]:
         """The items that this place has claimed, and has not left to others since."""
@@ -109,24 +110,10 @@ class Windows:
 
     def _take_given(self) -> tuple[int, int] | None:
         for name in self._free():
-            if self._link(os.path.join(self._given, f"{name}.taken"), str(self._element)):
+            path = os.path.join(self._given, f"{name}.taken")
+            if whole.create(path, [str(self._element).encode()], "take-given"):
                 return _range(name)
         return None
-
-    def _link(self, path: str, text: str) -> bool:
-        aside = os.path.join(os.path.dirname(path), f".{self._element}-{os.getpid()}")
-        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, text.encode())
-        finally:
-            os.close(fd)
-        try:
-            os.link(aside, path)
-        except FileExistsError:
-            return False
-        finally:
-            os.unlink(aside)
-        return True
 
 
 def read_windows(folder: str) -> list[Window]:
@@ -188,6 +175,7 @@ class WindowedClaims(Claims):
                     return None
                 first, end = window
                 self._append(NOBODY, first, first, first)
+                point("window.pwrite")
                 os.pwrite(self._window, _WINDOW.pack(first, end), 0)
             count = max(1, min(wanted, -(-(end - first) // self._workers)))
             return self._append(worker, first, first + count, first + count)

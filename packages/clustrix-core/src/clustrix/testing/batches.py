@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from clustrix.backends import Phase
 from clustrix.errors import JobKilled
@@ -10,11 +11,11 @@ from clustrix.journal import JobState
 from clustrix.testing import work
 from clustrix.testing.bench import Bench
 
-_MANY = 1000
-
 
 class BatchRules:
     """Many jobs at a time."""
+
+    many: ClassVar[int] = 1000
 
     def test_empty_batches_are_nothing(self, bench: Bench) -> None:
         """Every method takes no jobs at all."""
@@ -56,13 +57,13 @@ class BatchRules:
         """A place that does not know a job says so: it may have lost it."""
         assert bench.phase(bench.job(work.identity, 1)) is Phase.GONE
 
-    def test_thousand_jobs(self, bench: Bench, tmp_path: Path) -> None:
+    def test_many_jobs(self, bench: Bench, tmp_path: Path) -> None:
         """Every one of them runs once and brings its own result."""
-        jobs = [bench.job(work.identity, number) for number in range(_MANY)]
+        jobs = [bench.job(work.identity, number) for number in range(self.many)]
         jobs = bench.submit(*jobs)
         bench.all_until(jobs, Phase.DONE)
         bench.fetch(*jobs)
-        assert [bench.result(job) for job in jobs] == list(range(_MANY))
+        assert [bench.result(job) for job in jobs] == list(range(self.many))
 
     def test_map_brings_every_item(self, bench: Bench, tmp_path: Path) -> None:
         """Each item is called once, and has its own result."""

@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from clustrix import outcomes
-from clustrix.backends import Backend, HostUnreachable, JobSpec, Phase, Question, Status
+from clustrix.backends import Backend, HostUnreachable, JobSpec, Phase, Status
 from clustrix.backends.committed import committed
-from clustrix.backends.interface import PushingBackend
+from clustrix.backends.interface import Onlooker, PushingBackend
 from clustrix.bundle import BlobStore, pack_call, pack_map
 from clustrix.journal import Change, JobRecord, Journal, NewJob, Outcome, state_place
 from clustrix.journal.ids import new_id
@@ -30,26 +30,16 @@ _CALL_SECONDS = 120.0
 _PAUSE_SECONDS = 0.02
 
 
-class BenchHost:
-    """What the backend gets when it is made.  It has more than a ``Host``: the core's own backend needs that."""
+class BenchHost(Onlooker):
+    """What the backend gets when it is made; the bench polls all the time.  It has more than a ``Host``: the core's own backend needs that."""
 
     def __init__(self, bench: Bench, settings: dict[str, Any]) -> None:
-        self.settings = MappingProxyType(settings)
-        self.folder = Path(bench.journal.place.root, "backends", "bench")
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(bench.journal.place.root, "backends", "bench")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super().__init__(MappingProxyType(settings), folder)
         self.journal = bench.journal
         self.loop = bench.loop
         self.report = bench
-
-    def changed(self, jobs: Sequence[str] = ()) -> None:
-        """The bench polls all the time."""
-
-    async def ask(self, question: Question) -> str | None:
-        """Nobody sits here."""
-        return None
-
-    def answerers(self) -> int:
-        return 0
 
 
 Make = Callable[[Any], Backend]
@@ -67,6 +57,7 @@ class Bench:
         self.backend: Backend
         self._settings = settings or {}
         self._outcomes: dict[str, Outcome] = {}
+        self._handles: dict[str, str] = {}
         self.changes: list[Change] = []
         self._lost: Iterator[int] | None = None
         self.loop = asyncio.new_event_loop()
@@ -122,14 +113,17 @@ class Bench:
         assert len(receipts) == len(jobs), "one receipt for each job, in their order"
         refused = [receipt.refused for receipt in receipts if receipt.refused]
         assert not refused, f"refused: {refused[0]}"
-        handled = []
         for job, receipt in zip(jobs, receipts, strict=True):
-            handled.append(JobSpec(job.record._replace(handle=receipt.handle or job.handle), self.journal))
-        return handled
+            self._handles[job.id] = receipt.handle or job.handle
+        return self._known(jobs)
+
+    def _known(self, jobs: Sequence[JobSpec]) -> list[JobSpec]:
+        """With their handles, as a dispatcher would ask for them."""
+        return [job.known_as(self._handles.get(job.id, job.handle)) for job in jobs]
 
     def poll(self, *jobs: JobSpec) -> list[Status]:
         """Where they are."""
-        found = list(self.call(self.backend.poll(jobs)))
+        found = list(self.call(self.backend.poll(self._known(jobs))))
         assert len(found) == len(jobs), "one answer for each job, in their order"
         return found
 
@@ -138,10 +132,10 @@ class Bench:
         return Phase(self.poll(job)[0].phase)
 
     def fetch(self, *jobs: JobSpec) -> None:
-        self.call(self.backend.fetch(jobs))
+        self.call(self.backend.fetch(self._known(jobs)))
 
     def cancel(self, *jobs: JobSpec) -> None:
-        self.call(self.backend.cancel(jobs))
+        self.call(self.backend.cancel(self._known(jobs)))
 
     def clean(self, *jobs: JobSpec) -> None:
         """As the dispatcher does it: the outcomes are committed before."""
@@ -149,7 +143,7 @@ class Bench:
             outcome = self._outcomes.get(job.id) or committed(job.record, job.folder)
             if outcome is not None:
                 self.journal.finish([outcome])
-        self.call(self.backend.clean(jobs))
+        self.call(self.backend.clean(self._known(jobs)))
 
     @contextmanager
     def without_answers(self) -> Iterator[None]:

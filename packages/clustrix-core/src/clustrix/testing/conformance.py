@@ -23,7 +23,8 @@ class BackendConformance(RunningRules, BatchRules, OnceRules, CancelRules, Conne
     A backend with a connection that can be cut has a second one, ``cut``: see ``clustrix.testing.connection``.
 
     Every test has a state directory of its own.  ``settings``: what ``host.settings`` shall hold.  ``patience_s``: how long,
-    in seconds, a job may take to come to where a test waits for it.
+    in seconds, a job may take to come to where a test waits for it.  ``many``: how many jobs are submitted at once where a
+    test submits many; fewer than 1000 where each takes its time to start.
     """
 
     settings: ClassVar[dict[str, Any]] = {}

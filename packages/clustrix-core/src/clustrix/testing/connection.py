@@ -49,6 +49,7 @@ class ConnectionRules:
         (job,) = bench.submit(bench.job(work.note_and_wait, str(count), str(gate)))
         bench.until(job, Phase.RUNNING)
         with cut():
+            time.sleep(_QUIET_SECONDS)  # what was told a moment ago need not be asked for again
             for _ in range(_ATTEMPTS):
                 with pytest.raises(HostUnreachable):
                     bench.poll(job)

@@ -53,10 +53,9 @@ def load(digest, size, folder):
 def program() -> bytes:
     """All parts, one after the other, without the imports from one another."""
     here = files("clustrix_ssh.agent.parts")
-    texts = (here.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in PARTS)
-    lines = (
-        line for text in texts for line in text.splitlines() if not line.startswith("from clustrix_ssh.")
-    )
+    parts = [files("clustrix.runner").joinpath("faults.py"), *(here.joinpath(f"{name}.py") for name in PARTS)]
+    texts = (part.read_text(encoding="utf-8") for part in parts)
+    lines = (line for text in texts for line in text.splitlines() if not line.startswith("from clustrix"))
     return "\n".join([*lines, "main()", ""]).encode()
 
 

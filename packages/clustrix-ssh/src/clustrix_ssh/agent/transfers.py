@@ -7,6 +7,7 @@ import os
 from collections import deque
 from contextlib import suppress
 
+from clustrix.runner.faults import point
 from clustrix_ssh.agent.client import Agent, AgentError
 from clustrix_ssh.agent.incoming import Reply
 
@@ -63,6 +64,7 @@ async def download(agent: Agent, path: str, target: str, size: int) -> asyncio.F
             if len(reply.payload) != min(_PART_BYTES, size - at):
                 raise AgentError(agent.host, f"{path} is shorter than it was", "short")
             await asyncio.to_thread(write_at, fd, reply.payload, at)
+        point("download.rename")
         os.rename(aside, target)
     except BaseException:
         os.close(fd)
@@ -74,6 +76,7 @@ async def download(agent: Agent, path: str, target: str, size: int) -> asyncio.F
 
 def _sync_and_close(fd: int) -> None:
     try:
+        point("download.sync")
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -83,5 +86,6 @@ def write_at(fd: int, data: bytes, at: int) -> None:
     """All of it, whatever the system takes at a time."""
     view = memoryview(data)
     while view:
+        point("download.write")
         count = os.pwrite(fd, view, at)
         view, at = view[count:], at + count

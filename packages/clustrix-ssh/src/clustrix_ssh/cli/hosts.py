@@ -49,7 +49,7 @@ def trust(host: str, port: int | None, yes: bool) -> None:
     """
     from clustrix_ssh.transport.paramiko_connection import host_keys
 
-    target = _target(host, port)
+    target = Target(host, port)
     config = look_up(target)
     keys = host_keys(target, _answer)
     known = {one.blob for one in hostkeys.known_keys(config)}
@@ -80,7 +80,7 @@ def trust(host: str, port: int | None, yes: bool) -> None:
 @_PORT
 def forget(host: str, port: int | None) -> None:
     """Trust a host's keys no longer."""
-    config = look_up(_target(host, port))
+    config = look_up(Target(host, port))
     count = hostkeys.forget(config)
     click.echo(f"{count} {'key' if count == 1 else 'keys'} of {hostkeys.lookup_name(config)} removed")
 
@@ -136,10 +136,6 @@ def _confirmed() -> bool:
         return False
 
 
-def _target(host: str, port: int | None) -> Target:
-    return Target(host, port)
-
-
 def _known() -> list[dict[str, Any]]:
     from clustrix.config import store
 
@@ -151,7 +147,7 @@ def _known() -> list[dict[str, Any]]:
     rows = []
     for host, port in found:
         try:
-            trusted = bool(hostkeys.known_keys(look_up(_target(host, port))))
+            trusted = bool(hostkeys.known_keys(look_up(Target(host, port))))
         except ClustrixError:
             trusted = False
         rows.append({"host": host, "port": port, "trusted": trusted})

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from clustrix.backends.interface import Onlooker
 from clustrix.config.quantities import format_time
 from clustrix.errors import HostUnreachable
 from clustrix_ssh.agent.client import Agent, AgentError
@@ -85,7 +86,7 @@ class _Found:
 
 async def _look(settings: Mapping[str, Any], wanted: str | None) -> _Found:
     found = _Found()
-    far = FarHost(settings, Path("/nonexistent"), lambda jobs: None)
+    far = FarHost(Onlooker(settings, Path("/nonexistent")))
     try:
         agent = await far.agent()
         facts = far.facts

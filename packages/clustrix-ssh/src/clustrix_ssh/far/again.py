@@ -6,28 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
 
-from clustrix.runner import outcome
-from clustrix.runner.frames import Damaged, peek
+from clustrix.runner import outcome, whole
+from clustrix.runner.faults import point
 from clustrix.runner.verdict import TIMED_OUT, Verdict
+from clustrix_ssh.far.ending import Told, head_of
 
 COUNT = "requeued"
 """In the job's folder: how often that was done."""
 _SECONDS = 60
 
 
-def _read(path: str) -> dict[str, Any] | None:
-    try:
-        with open(path, "rb") as file:
-            return peek(file, os.fstat(file.fileno()).st_size)
-    except (FileNotFoundError, Damaged):
-        return None
-
-
 def goes_on(staged: str) -> bool:
     """Whether what is to be published is that its time was up."""
-    found = _read(staged)
+    found = head_of(staged)
     return found is not None and found["kind"] == outcome.ENDED and found["state"] == TIMED_OUT
 
 
@@ -40,15 +32,15 @@ def times(folder: str) -> int:
         return 0
 
 
-def queue_again(folder: str, told: dict[str, Any]) -> int | None:
+def queue_again(folder: str, told: Told) -> int | None:
     """Do it; returns what to exit with, None if it shall not or cannot be: then the submitter's side decides."""
     done = times(folder)
     if not told["requeue"] or done >= told["requeues"]:
         return None
     command, status = told["requeue"]
-    with open(os.path.join(folder, COUNT), "w", encoding="ascii") as file:
-        file.write(str(done + 1))
+    whole.write(os.path.join(folder, COUNT), [str(done + 1).encode()], "requeued")
     if command:
+        point("far.requeue")
         try:
             ended = subprocess.run(["/bin/sh", "-c", command], timeout=_SECONDS, check=False).returncode
         except subprocess.TimeoutExpired:
@@ -61,7 +53,7 @@ def queue_again(folder: str, told: dict[str, Any]) -> int | None:
 
 def counted(staged: str, folder: str) -> Verdict:
     """What is to be published, with the number of times: they count for the submitter's side, too."""
-    found = _read(staged)
+    found = head_of(staged)
     assert found is not None
     record = json.loads(found["record"])
     record["details"]["requeued"] = times(folder)

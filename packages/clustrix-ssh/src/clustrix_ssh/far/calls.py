@@ -8,11 +8,9 @@ import signal
 import time
 from contextlib import suppress
 
-from clustrix.runner import call, setup, watch
+from clustrix.runner import layout, setup, standalone, watch, whole
 from clustrix.runner.faults import point
-from clustrix.runner.frames import Damaged, peek
 from clustrix.runner.outcome import INTERRUPT
-from clustrix.runner.standalone import Deaf, Standing
 from clustrix.runner.verdict import TIME, Verdict
 from clustrix_ssh.far import again, memory, surroundings
 from clustrix_ssh.far.ending import (
@@ -20,6 +18,7 @@ from clustrix_ssh.far.ending import (
     STAGED,
     Told,
     bundle_of,
+    head_of,
     leave_signals_to_the_parent,
     publish,
     why_ended,
@@ -59,8 +58,7 @@ class _Call(watch.CallWatch):
         why = why_ended(self._order, self._around) if self._cancelled else None
         if self._cancelled and not _is_whole(self._order):
             if why is None:
-                with open(self._order.file(TAKEN), "w", encoding="ascii") as file:
-                    file.write(self._signal)
+                whole.write(self._order.file(TAKEN), [self._signal.encode()], "taken")
                 return EX_TAKEN
             self._commit_error(self._why(why))
         elif not os.path.exists(self._order.file(STAGED)):
@@ -68,7 +66,7 @@ class _Call(watch.CallWatch):
             self._commit_error(self._found())
         elif (over := memory.over_limit(self._order.file(STAGED), self._memory_bytes)) is not None:
             self._commit_error(over)
-        point("far.before-commit")
+        point("far.concluded")
         if self._told["requeues"] and again.goes_on(self._order.file(STAGED)):
             status = again.queue_again(self._order.folder, self._told)
             if status is not None:
@@ -86,15 +84,16 @@ def run(order: setup.Order, told: Told, around: surroundings.Surroundings) -> in
 
     def work(worker: int, ranges: list[list[int]]) -> int:
         leave_signals_to_the_parent()
-        return call.run(order, bundle, Deaf(), Standing(order))  # type: ignore[arg-type]
+        return standalone.work(order, bundle)
 
-    return _Call(order, told, work, around).run()
+    try:
+        return _Call(order, told, work, around).run()
+    except OSError as error:
+        setup.complain(f"the result could not be written: {error}")
+        return layout.EX_STORE
 
 
 def _is_whole(order: setup.Order) -> bool:
     """Whether the function came to its end in spite of the interrupt."""
-    try:
-        with open(order.file(STAGED), "rb") as file:
-            return bool(peek(file, os.fstat(file.fileno()).st_size)["kind"] != INTERRUPT)
-    except (FileNotFoundError, Damaged):
-        return False
+    found = head_of(order.file(STAGED))
+    return found is not None and found["kind"] != INTERRUPT

@@ -10,7 +10,7 @@ import json
 import os
 import time
 
-from clustrix.runner import claim
+from clustrix.runner import claim, whole
 from clustrix_ssh.far.surroundings import Surroundings
 
 _TAKER = "claim.job"
@@ -48,10 +48,8 @@ def take(folder: str, around: Surroundings) -> bool | None:
 
 
 def _note(folder: str, around: Surroundings) -> None:
-    aside = os.path.join(folder, f".{_TAKER}-{os.getpid()}")
-    with open(aside, "w", encoding="ascii") as file:
-        json.dump([around.number, around.restarts or 0], file)
-    os.rename(aside, os.path.join(folder, _TAKER))
+    text = json.dumps([around.number, around.restarts or 0])
+    whole.write(os.path.join(folder, _TAKER), [text.encode()], "taker")
 
 
 def _noted(folder: str) -> tuple[str, int] | None:

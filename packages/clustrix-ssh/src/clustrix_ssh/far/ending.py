@@ -9,7 +9,7 @@ from typing import Any
 
 from clustrix.runner import bundles, layout, setup
 from clustrix.runner.faults import point
-from clustrix.runner.frames import Damaged
+from clustrix.runner.frames import Damaged, peek
 from clustrix.runner.verdict import CANCEL, TIME
 from clustrix_ssh.far import records, surroundings
 
@@ -29,6 +29,15 @@ def read(folder: str) -> Told | None:
             told: Told = json.load(file)
         return told
     except FileNotFoundError:
+        return None
+
+
+def head_of(path: str) -> dict[str, Any] | None:
+    """How an outcome begins; None if it is not there, or not whole."""
+    try:
+        with open(path, "rb") as file:
+            return peek(file, os.fstat(file.fileno()).st_size)
+    except (FileNotFoundError, Damaged):
         return None
 
 
@@ -61,7 +70,7 @@ def publish(order: setup.Order, told: Told) -> None:
     for name in (order.result, layout.OUTPUT, layout.ERRORS):
         if os.path.exists(order.file(name)):
             records.sync(order.file(name))
+    point("far.publish")
     os.rename(order.file(order.result), order.file(layout.RESULT))
     records.sync(order.folder)
-    point("far.before-record")
     records.write(told["records"], told["job"], records.DONE)

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from clustrix.runner import bounds, current, layout, processes, sealing, setup
+from clustrix.runner import bounds, claim, current, layout, processes, sealing, setup
 from clustrix.runner.amounts import format_bytes
 from clustrix.runner.faults import point
 from clustrix_ssh.far import again, claims, records, surroundings
@@ -34,21 +34,20 @@ def run(folder: str, element: int | None = None) -> int:
     if told is None or os.path.exists(os.path.join(folder, layout.RESULT)):
         return 0  # it came to its end without this process
     if element is None and told["kind"] == "map":
-        element = 0  # it has only that one
+        element = _next_element(folder)
     around = surroundings.look(began, told["walltime_s"], told["notice_s"])
     own = os.path.join(folder, layout.ELEMENTS, str(element)) if element is not None else folder
     if element is not None:
         for name in (layout.ELEMENTS, layout.ENDS, layout.WINDOWS, layout.GIVEN):
             os.makedirs(os.path.join(folder, name), mode=0o700, exist_ok=True)
         os.makedirs(own, mode=0o700, exist_ok=True)
-    point("far.before-claim")
     taken = claims.take(own, around)
     if taken is False:
         return layout.EX_CLAIMED
     if element is not None and os.path.exists(os.path.join(folder, layout.CLAIM)):
         # The map was cancelled: who cancels takes that claim first, and then looks for ours.
         return layout.EX_CLAIMED
-    point("far.after-claim")
+    point("far.begin")
     records.write(
         told["records"],
         told["job"],
@@ -81,6 +80,16 @@ def run(folder: str, element: int | None = None) -> int:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _next_element(folder: str) -> int:
+    """The only one that lives at a time: the first, or the one after those that were killed."""
+    number = 0
+    while True:
+        held = claim.read(os.path.join(folder, layout.ELEMENTS, str(number), layout.CLAIM))
+        if held is None or held.lives():
+            return number
+        number += 1
+
+
 def _tell_what_is_missing(told: Told, given: int | None) -> None:
     """Without a scheduler nobody refuses what a machine does not have: it is run all the same, and its user told."""
     if given is not None and given < told["cores"]:
@@ -98,20 +107,7 @@ def _note(text: str) -> None:
 def order_of(told: Told, folder: str) -> setup.Order:
     """What the core's runner is to do."""
     place = {**json.loads(told["place"]), **_here(told)}
-    return setup.Order(
-        job=told["job"],
-        kind=told["kind"],
-        folder=folder,
-        worker=0,
-        place=json.dumps(place),
-        environ="",
-        blobs=told["blobs"],
-        cores=told["cores"],
-        claims=[],
-        name=told["name"],
-        attempt=told["attempt"],
-        time_s=told["time_s"],
-    )
+    return setup.Order.of({**told, "place": json.dumps(place)}, folder)
 
 
 def _here(told: Told) -> Told:

@@ -22,7 +22,8 @@ import sys
 import time
 from contextlib import suppress
 
-from clustrix.runner import layout, setup
+from clustrix.runner import layout, setup, whole
+from clustrix.runner.faults import point
 from clustrix_ssh.far import job, records
 from clustrix_ssh.far.ending import Told, read
 
@@ -163,6 +164,7 @@ class Keeper:
             log = os.open(os.path.join(folder, "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             command = ["/bin/bash", os.path.join(folder, SCRIPT)]
             variables = {**os.environ, "CLUSTRIX_CORES": str(len(locks))}
+            point("keeper.start")
             child = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -176,6 +178,7 @@ class Keeper:
             self._running[child.pid] = (name, locks)
             child.returncode = 0  # it is reaped below
             return
+        point("keeper.fork")
         pid = os.fork()
         if pid == 0:
             code = 70
@@ -217,9 +220,9 @@ class Keeper:
             and os.waitstatus_to_exitcode(status) != layout.EX_CLAIMED
             and not os.path.exists(os.path.join(folder, layout.RESULT))
         ):
-            with open(os.path.join(folder, layout.EXIT_STATUS), "w", encoding="ascii") as file:
-                json.dump({"status": status}, file)
-            records.write(told["records"], told["job"], ".x", status=status)
+            text = json.dumps({"status": status})
+            whole.write(os.path.join(folder, layout.EXIT_STATUS), [text.encode()], "keeper.status")
+            records.write(told["records"], told["job"], records.ENDED, status=status)
         self._leave_queue(name)
 
 

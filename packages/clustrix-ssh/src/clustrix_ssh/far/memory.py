@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import resource
-from typing import Any
 
 from clustrix.runner.amounts import format_bytes
-from clustrix.runner.frames import Damaged, peek
 from clustrix.runner.outcome import EXCEPTION
-from clustrix.runner.verdict import FAILED, Verdict
+from clustrix.runner.verdict import FAILED, Verdict, recorded
+from clustrix_ssh.far.ending import head_of
 
 
 def over_limit(path: str, asked_bytes: int | None) -> Verdict | None:
@@ -18,20 +15,11 @@ def over_limit(path: str, asked_bytes: int | None) -> Verdict | None:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit == resource.RLIM_INFINITY:
         return None
-    try:
-        with open(path, "rb") as file:
-            meta: dict[str, Any] = peek(file, os.fstat(file.fileno()).st_size)
-    except (FileNotFoundError, Damaged):
-        return None
-    if meta["kind"] != EXCEPTION or meta["nodes"][0]["type"] != "MemoryError":
+    meta = head_of(path)
+    if meta is None or meta["kind"] != EXCEPTION or meta["nodes"][0]["type"] != "MemoryError":
         return None
     asked = f"it asked for {format_bytes(asked_bytes)}, and " if asked_bytes is not None else ""
     cause = f"out of memory: {asked}this place allows its processes {format_bytes(limit)} of address space: MemoryError"
-    record = {
-        "error": "MemoryLimitExceeded",
-        "cause": cause,
-        "advice": "Ask for more: @cluster(memory=...).",
-        "details": {"limit_bytes": limit, "peak_bytes": None},
-        "stderr": meta["text"],
-    }
-    return Verdict(FAILED, cause, json.dumps(record))
+    details = {"limit_bytes": limit, "peak_bytes": None}
+    advice = "Ask for more: @cluster(memory=...)."
+    return recorded(FAILED, "MemoryLimitExceeded", cause, advice, details, meta["text"])

@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from clustrix.runner import call, maps, policy, setup, watch
+from clustrix.runner import call, policy, setup, standalone, watch
 from clustrix.runner.elements import ElementBooks
 from clustrix.runner.faults import point
 from clustrix.runner.frames import pack
-from clustrix.runner.standalone import Deaf, Standing
 from clustrix.runner.verdict import CANCEL, MOST_STARTS, not_started
 from clustrix_ssh.far import surroundings
 from clustrix_ssh.far.ending import (
@@ -88,7 +87,7 @@ class _Element(watch.MapWatch):
             publish(self._order, self._told)
             return 1
         self._books.leave()
-        point("far.after-leave")
+        point("far.left")
         totals = self._books.end()
         if self._failed_starts >= MOST_STARTS and self._latest is not None and self._books.unclaimed():
             self._commit_error(not_started(self._latest()))
@@ -120,8 +119,7 @@ def run(
 
     def work(worker: int, ranges: list[list[int]]) -> int:
         leave_signals_to_the_parent()
-        mine = order._replace(worker=worker, claims=ranges)
-        return maps.run(mine, bundle, Deaf(), Standing(mine))  # type: ignore[arg-type]
+        return standalone.work(order._replace(worker=worker, claims=ranges), bundle)
 
     return _Element(order, told, work, around, again).run()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clustrix_ssh.schedulers.interface import Refused
@@ -63,6 +63,17 @@ def resources(given: str | None) -> dict[str, str]:
         raise Refused(f"scheduler_options['l'] has a space, which would end it: {text[:60]}")
     pairs = (part.partition("=") for part in text.split(",") if part)
     return {name: one for name, _, one in pairs}
+
+
+def script(mark: str, options: Sequence[tuple[str, str | None]], lines: Sequence[str], title: str) -> str:
+    """A job script whose directives begin with ``mark``, wherever in it they stand.  Raises Refused for a line that would be taken for one."""
+    found = [f"{mark} -{name}" + ("" if one is None else f" {one}") for name, one in options]
+    for part in "\n".join(lines).split("\n"):
+        if part.startswith(mark):
+            raise Refused(
+                f"pre_execution_commands: {title} would read this line as its own directive: {part[:60]!r}"
+            )
+    return "\n".join(["#!/bin/bash", *found, *lines, ""])
 
 
 def hours(seconds: float) -> str:

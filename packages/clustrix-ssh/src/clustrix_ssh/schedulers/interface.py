@@ -26,8 +26,6 @@ class Need(NamedTuple):
     """Wall-clock time of one element; None: nothing is asked for."""
     elements: int = 1
     """More than 1: an array with indices from 0 (from 1 where the scheduler cannot count from 0; see ``Scheduler.first_index``)."""
-    at_once: int | None = None
-    """How many elements may run at the same time; None: as many as the scheduler likes."""
     output: str = "/dev/null"
     """Where the scheduler puts what the script prints, a path on the far side; of an array one file for all elements is fine."""
     settings: Mapping[str, Any] = {}
@@ -103,7 +101,6 @@ class Seen(NamedTuple):
     """Ours beside them, where they need it: what it means and what to do, one sentence."""
     start: float | None = None
     """When the scheduler expects to start it, seconds since the epoch."""
-    node: str = ""
 
 
 YOU = "you"
@@ -122,15 +119,6 @@ class End(NamedTuple):
     """Who cancelled it, where that is known: a user name or number, or ``YOU``."""
     evidence: str = ""
     """The scheduler's own words, in one line: "sacct: State OUT_OF_MEMORY, ExitCode 0:125, MaxRSS 8.1 GiB"."""
-
-
-class Limits(NamedTuple):
-    """What the site allows; None: not known, or no limit."""
-
-    array_elements: int | None = None
-    """The most elements of one array."""
-    submitted: int | None = None
-    """The most jobs and elements that one user may have queued and running."""
 
 
 class Requeue(NamedTuple):
@@ -171,10 +159,6 @@ class Scheduler:
     """The index of an array's first element."""
     index_variable: ClassVar[str] = ""
     """The environment variable with an element's index."""
-    number_variable: ClassVar[str] = ""
-    """The environment variable with the job's number."""
-    restart_variable: ClassVar[str] = ""
-    """The environment variable that counts restarts of the same job; empty if there is none."""
     cleared_variables: ClassVar[tuple[str, ...]] = ()
     """Prefixes of environment variables that a submission must not inherit from a job that it is made in."""
     kept_variables: ClassVar[tuple[str, ...]] = ()
@@ -264,13 +248,13 @@ class Scheduler:
         """How a job has itself queued again from within; None if it cannot."""
         return None
 
-    def limits(self, user: str) -> Sequence[Command]:
+    def limits(self) -> Command:
         """Asks what the site allows."""
-        return ()
+        raise NotImplementedError
 
-    def read_limits(self, answers: Sequence[Answer]) -> Limits:
-        """What of it is known; nothing raises."""
-        return Limits()
+    def read_limits(self, answer: Answer) -> int | None:
+        """The most elements of one array; None: not known, or no limit."""
+        raise NotImplementedError
 
     def queues(self) -> Sequence[Command]:
         """Asks for queues with their limits, for people."""

@@ -6,17 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from typing import ClassVar
 
-from clustrix_ssh.schedulers import answers, pbs_answers, pbs_resources
+from clustrix_ssh.schedulers import answers, directives, pbs_answers, pbs_resources
 from clustrix_ssh.schedulers.interface import (
     Answer,
     Command,
-    End,
-    Limits,
     Need,
-    Queue,
-    Refused,
     Scheduler,
-    Seen,
 )
 
 _MOST_ASKED = 20
@@ -51,7 +46,6 @@ class Pbs(Scheduler):
     login: ClassVar[bool] = True
     first_index: ClassVar[int] = 0
     index_variable: ClassVar[str] = "PBS_ARRAY_INDEX"
-    number_variable: ClassVar[str] = "PBS_JOBID"
     cleared_variables: ClassVar[tuple[str, ...]] = ("PBS_", "NCPUS")
     kept_variables: ClassVar[tuple[str, ...]] = (
         "PBS_CONF_FILE",
@@ -64,21 +58,13 @@ class Pbs(Scheduler):
     def version(self) -> Command:
         return _command("qsub", "--version")
 
-    def read_version(self, answer: Answer) -> str:
-        return pbs_answers.version(answer)
+    read_version = staticmethod(pbs_answers.version)
 
     def of_version(self, version: str) -> Scheduler:
         return Torque() if version.startswith("torque") else self
 
     def script(self, need: Need, lines: Sequence[str]) -> str:
-        found = [f"#PBS -{name}" + ("" if one is None else f" {one}") for name, one in self._directives(need)]
-        for line in lines:
-            for part in line.split("\n"):
-                if part.startswith("#PBS"):
-                    raise Refused(
-                        f"pre_execution_commands: PBS would read this line as its own directive: {part[:60]!r}"
-                    )
-        return "\n".join(["#!/bin/bash", *found, *lines, ""])
+        return directives.script("#PBS", self._directives(need), lines, "PBS")
 
     def _directives(self, need: Need) -> list[tuple[str, str | None]]:
         return pbs_resources.directives_of(need, self.job_name(need.name), pbs_resources.OPENPBS)
@@ -90,8 +76,7 @@ class Pbs(Scheduler):
     def submit_command(self) -> tuple[str, ...]:
         return ("qsub",)
 
-    def read_submitted(self, answer: Answer) -> str:
-        return pbs_answers.number(answer)
+    read_submitted = staticmethod(pbs_answers.number)
 
     def find(self, user: str, names: Sequence[str]) -> Command:
         return _command("sh", "-c", _FIND, "_", user, *(self.job_name(name) for name in names))
@@ -103,14 +88,12 @@ class Pbs(Scheduler):
     def look(self, user: str, numbers: Sequence[str]) -> Command:
         return _command("sh", "-c", _LOOK, "_", user)
 
-    def read_look(self, answer: Answer) -> dict[str, Seen]:
-        return pbs_answers.queue(answer)
+    read_look = staticmethod(pbs_answers.queue)
 
     def explain(self, number: str) -> Command | None:
         return _command("qstat", "-F", "json", "-f", number)
 
-    def read_explained(self, answer: Answer) -> str:
-        return pbs_answers.why(answer)
+    read_explained = staticmethod(pbs_answers.why)
 
     def past(self, numbers: Sequence[str]) -> Sequence[Command]:
         # What comes after a job that it does not know, it does not tell.
@@ -119,8 +102,7 @@ class Pbs(Scheduler):
             _command("qstat", "-x", "-t", "-F", "json", "-f", *some) for some in (list(numbers), *several)
         ]
 
-    def read_past(self, answer: Answer) -> dict[str, End | None]:
-        return pbs_answers.ends(answer)
+    read_past = staticmethod(pbs_answers.ends)
 
     def cancel(self, handles: Sequence[str]) -> Sequence[Command]:
         return [
@@ -131,17 +113,15 @@ class Pbs(Scheduler):
     def check_cancelled(self, answer: Answer) -> None:
         answers.check_heard(answer, pbs_answers.DOWN)
 
-    def limits(self, user: str) -> Sequence[Command]:
-        return (_command("qstat", "-B", "-f"),)
+    def limits(self) -> Command:
+        return _command("qstat", "-B", "-f")
 
-    def read_limits(self, answers: Sequence[Answer]) -> Limits:
-        return pbs_answers.limits(answers)
+    read_limits = staticmethod(pbs_answers.most_in_an_array)
 
     def queues(self) -> Sequence[Command]:
         return (_command("qstat", "-Q", "-f"), _command("qstat", "-B", "-f"), _command("pbsnodes", "-a"))
 
-    def read_queues(self, answers: Sequence[Answer]) -> list[Queue]:
-        return pbs_answers.queues(answers)
+    read_queues = staticmethod(pbs_answers.queues)
 
 
 class Torque(Pbs):

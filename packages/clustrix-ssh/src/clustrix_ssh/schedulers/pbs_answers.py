@@ -13,7 +13,6 @@ from clustrix_ssh.schedulers.interface import (
     Answer,
     End,
     Full,
-    Limits,
     Queue,
     Refused,
     Seen,
@@ -212,16 +211,10 @@ def ends(answer: Answer) -> dict[str, End | None]:
     return {key: pbs_ends.end(row) for key, row in jobs(answer).items()}
 
 
-def limits(answers: Sequence[Answer]) -> Limits:
+def most_in_an_array(answer: Answer) -> int | None:
     """Of ``qstat -B -f``."""
-    text = "\n".join(answer.stdout for answer in answers if answer.status == 0)
-    for _, _, row in blocks(text):
-        most = row.get("max_array_size") or row.get("max_job_array_size")
-        submitted = row.get("max_user_queuable") or re.sub(
-            r"^\[u:PBS_GENERIC=(\d+)\]$", r"\1", row.get("max_queued", "")
-        )
-        return Limits(_whole(most), _whole(submitted))
-    return Limits()
+    row: Mapping[str, Any] = next((row for _, _, row in blocks(answer.stdout)), {})
+    return _whole(row.get("max_array_size") or row.get("max_job_array_size"))
 
 
 def _whole(text: Any) -> int | None:

@@ -30,8 +30,7 @@ def directives_of(need: Need, name: str, dialect: Dialect) -> list[tuple[str, st
     ours: dict[str, str | None] = {"N": name, "S": "/bin/bash", "j": "oe"}
     ours["o"] = directives.value("remote_work_dir", need.output)
     if need.elements > 1:
-        at_once = f"%{need.at_once}" if need.at_once is not None else ""
-        ours[dialect.array] = f"0-{need.elements - 1}{at_once}"
+        ours[dialect.array] = f"0-{need.elements - 1}"
     for field, option in _FIELDS.items():
         if settings.get(field) not in (None, "", False):
             ours[option] = directives.value(field, settings[field])

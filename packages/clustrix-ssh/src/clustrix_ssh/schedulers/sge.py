@@ -11,14 +11,10 @@ from clustrix_ssh.schedulers import answers, directives, sge_answers
 from clustrix_ssh.schedulers.interface import (
     Answer,
     Command,
-    End,
-    Limits,
     Need,
-    Queue,
     Refused,
     Requeue,
     Scheduler,
-    Seen,
     Unavailable,
 )
 
@@ -34,8 +30,6 @@ class Sge(Scheduler):
     login: ClassVar[bool] = True
     first_index: ClassVar[int] = 1
     index_variable: ClassVar[str] = "SGE_TASK_ID"
-    number_variable: ClassVar[str] = "JOB_ID"
-    restart_variable: ClassVar[str] = "RESTARTED"
     cleared_variables: ClassVar[tuple[str, ...]] = (
         "SGE_", "JOB_", "PE", "NSLOTS", "NHOSTS", "NQUEUES", "QUEUE", "REQUEST", "RESTARTED", "ARC", "HOSTNAME",
     )  # fmt: skip
@@ -60,46 +54,34 @@ class Sge(Scheduler):
         return f"sge {first.removeprefix('SGE ')}"
 
     def script(self, need: Need, lines: Sequence[str]) -> str:
-        found = [f"#$ -{name}" + ("" if one is None else f" {one}") for name, one in _directives(need)]
-        for line in lines:
-            for part in line.split("\n"):
-                if part.startswith("#$"):
-                    raise Refused(
-                        f"pre_execution_commands: SGE would read this line as its own directive: {part[:60]!r}"
-                    )
-        return "\n".join(["#!/bin/bash", *found, *lines, ""])
+        return directives.script("#$", _directives(need), lines, self.title)
 
     def submit_command(self) -> tuple[str, ...]:
         return ("qsub", "-terse")
 
-    def read_submitted(self, answer: Answer) -> str:
-        return sge_answers.number(answer)
+    read_submitted = staticmethod(sge_answers.number)
 
     def find(self, user: str, names: Sequence[str]) -> Command:
         # What has ended already is in the accounts, which can be asked by name, too.
         text = 'user=$1; shift; qstat -xml -r -u "$user" || exit; for name; do qacct -j "$name" 2>/dev/null; done; :'
         return _command("sh", "-c", text, "_", user, *names)
 
-    def read_found(self, answer: Answer, names: Sequence[str]) -> dict[str, str]:
-        return sge_answers.found(answer, names)
+    read_found = staticmethod(sge_answers.found)
 
     def look(self, user: str, numbers: Sequence[str]) -> Command:
         return _command("qstat", "-xml", "-u", user)
 
-    def read_look(self, answer: Answer) -> dict[str, Seen]:
-        return sge_answers.queue(answer)
+    read_look = staticmethod(sge_answers.queue)
 
     def explain(self, number: str) -> Command | None:
         return _command("qstat", "-j", number)
 
-    def read_explained(self, answer: Answer) -> str:
-        return sge_answers.why(answer)
+    read_explained = staticmethod(sge_answers.why)
 
     def past(self, numbers: Sequence[str]) -> Sequence[Command]:
         return [_command("qacct", "-j", number) for number in numbers[:_MOST_ASKED]]
 
-    def read_past(self, answer: Answer) -> dict[str, End | None]:
-        return sge_answers.ends(answer)
+    read_past = staticmethod(sge_answers.ends)
 
     def cancel(self, handles: Sequence[str]) -> Sequence[Command]:
         return [_command("qdel", *(handle.replace("_", ".") for handle in handles))] if handles else []
@@ -115,17 +97,15 @@ class Sge(Scheduler):
     def requeue(self) -> Requeue | None:
         return Requeue("", 99)
 
-    def limits(self, user: str) -> Sequence[Command]:
-        return (_command("qconf", "-sconf"),)
+    def limits(self) -> Command:
+        return _command("qconf", "-sconf")
 
-    def read_limits(self, answers: Sequence[Answer]) -> Limits:
-        return sge_answers.limits(answers)
+    read_limits = staticmethod(sge_answers.most_in_an_array)
 
     def queues(self) -> Sequence[Command]:
         return (_command("qstat", "-g", "c"), _command("qhost"))
 
-    def read_queues(self, answers: Sequence[Answer]) -> list[Queue]:
-        return sge_answers.queues(answers)
+    read_queues = staticmethod(sge_answers.queues)
 
 
 def _command(*argv: str) -> Command:
@@ -140,8 +120,6 @@ def _directives(need: Need) -> list[tuple[str, str | None]]:
     ours["o"] = directives.value("remote_work_dir", need.output)
     if need.elements > 1:
         ours["t"] = f"1-{need.elements}"
-        if need.at_once is not None:
-            ours["tc"] = str(need.at_once)
     if need.cores > 1:
         pe = directives.value("parallel_environment", settings.get("parallel_environment") or "smp")
         ours["pe"] = f"{pe} {need.cores}"

@@ -12,7 +12,6 @@ from clustrix_ssh.schedulers.interface import (
     Cause,
     End,
     Full,
-    Limits,
     Queue,
     Refused,
     Seen,
@@ -92,8 +91,7 @@ def queue(answer: Answer) -> dict[str, Seen]:
     rows: dict[str, Seen] = {}
     for job in _xml(answer.stdout).iter("job_list"):
         base, state = job.findtext("JB_job_number") or "", job.findtext("state") or ""
-        node = (job.findtext("queue_name") or "").partition("@")[2]
-        seen = Seen(*_state(state), None, node)
+        seen = Seen(*_state(state))
         for handle in _each(base, job.findtext("tasks") or ""):
             rows[handle] = seen
     return rows
@@ -214,15 +212,10 @@ def _bytes(text: str) -> int:
     )
 
 
-def limits(answers: Sequence[Answer]) -> Limits:
+def most_in_an_array(answer: Answer) -> int | None:
     """From ``qconf -sconf``; 0 there is no limit."""
-    text = "\n".join(answer.stdout for answer in answers if answer.status == 0)
-
-    def one(name: str) -> int | None:
-        match = re.search(rf"^{name}\s+(\d+)", text, re.MULTILINE)
-        return (int(match[1]) or None) if match else None
-
-    return Limits(array_elements=one("max_aj_tasks"), submitted=one("max_u_jobs"))
+    match = re.search(r"^max_aj_tasks\s+(\d+)", answer.stdout, re.MULTILINE)
+    return (int(match[1]) or None) if match else None
 
 
 def queues(answers: Sequence[Answer]) -> list[Queue]:

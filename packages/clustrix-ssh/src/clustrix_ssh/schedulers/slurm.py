@@ -11,13 +11,9 @@ from clustrix_ssh.schedulers import answers, directives, slurm_answers
 from clustrix_ssh.schedulers.interface import (
     Answer,
     Command,
-    End,
-    Limits,
     Need,
-    Queue,
     Requeue,
     Scheduler,
-    Seen,
     Unavailable,
 )
 
@@ -32,8 +28,6 @@ class Slurm(Scheduler):
     title: ClassVar[str] = "Slurm"
     first_index: ClassVar[int] = 0
     index_variable: ClassVar[str] = "SLURM_ARRAY_TASK_ID"
-    number_variable: ClassVar[str] = "SLURM_JOB_ID"
-    restart_variable: ClassVar[str] = "SLURM_RESTART_COUNT"
     cleared_variables: ClassVar[tuple[str, ...]] = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_")
     kept_variables: ClassVar[tuple[str, ...]] = ("SLURM_CONF",)
 
@@ -55,8 +49,7 @@ class Slurm(Scheduler):
     def submit_command(self) -> tuple[str, ...]:
         return ("sbatch", "--parsable")
 
-    def read_submitted(self, answer: Answer) -> str:
-        return slurm_answers.number(answer)
+    read_submitted = staticmethod(slurm_answers.number)
 
     def find(self, user: str, names: Sequence[str]) -> Command:
         return Command(
@@ -70,8 +63,7 @@ class Slurm(Scheduler):
             )
         )
 
-    def read_found(self, answer: Answer, names: Sequence[str]) -> dict[str, str]:
-        return slurm_answers.found(answer, names)
+    read_found = staticmethod(slurm_answers.found)
 
     def look(self, user: str, numbers: Sequence[str]) -> Command:
         # Ranges of waiting elements are cut off at 64 characters without that variable.
@@ -79,8 +71,7 @@ class Slurm(Scheduler):
             ("env", "SLURM_BITSTR_LEN=0", "squeue", "--noheader", f"--user={user}", "--format=%i|%T|%S|%N|%r")
         )
 
-    def read_look(self, answer: Answer) -> dict[str, Seen]:
-        return slurm_answers.queue(answer)
+    read_look = staticmethod(slurm_answers.queue)
 
     def past(self, numbers: Sequence[str]) -> Sequence[Command]:
         listed = ",".join(numbers)
@@ -92,8 +83,7 @@ class Slurm(Scheduler):
             *(Command(("scontrol", "--oneliner", "show", "job", number)) for number in numbers[:20]),
         )
 
-    def read_past(self, answer: Answer) -> dict[str, End | None]:
-        return slurm_answers.ends(answer)
+    read_past = staticmethod(slurm_answers.ends)
 
     def cancel(self, handles: Sequence[str]) -> Sequence[Command]:
         return [
@@ -112,17 +102,15 @@ class Slurm(Scheduler):
         own = "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}"
         return Requeue(f'scontrol requeue "{own}"', 143)
 
-    def limits(self, user: str) -> Sequence[Command]:
-        return (Command(("scontrol", "show", "config")),)
+    def limits(self) -> Command:
+        return Command(("scontrol", "show", "config"))
 
-    def read_limits(self, answers: Sequence[Answer]) -> Limits:
-        return slurm_answers.limits(answers)
+    read_limits = staticmethod(slurm_answers.most_in_an_array)
 
     def queues(self) -> Sequence[Command]:
         return (Command(("sinfo", "--noheader", "--format=%P|%a|%l|%D|%c|%m")),)
 
-    def read_queues(self, answers: Sequence[Answer]) -> list[Queue]:
-        return slurm_answers.queues(answers[0])
+    read_queues = staticmethod(slurm_answers.queues)
 
 
 def _directives(need: Need) -> dict[str, str | None]:
@@ -140,8 +128,7 @@ def _directives(need: Need) -> dict[str, str | None]:
     if need.time_s is not None:
         ours["time"] = directives.hours(math.ceil(need.time_s / 60) * 60)
     if need.elements > 1:
-        at_once = f"%{need.at_once}" if need.at_once is not None else ""
-        ours["array"] = f"0-{need.elements - 1}{at_once}"
+        ours["array"] = f"0-{need.elements - 1}"
     for field, option in _FIELDS.items():
         given = settings.get(field)
         if given is True:

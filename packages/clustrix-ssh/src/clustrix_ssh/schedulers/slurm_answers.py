@@ -12,7 +12,6 @@ from clustrix_ssh.schedulers.interface import (
     Cause,
     End,
     Full,
-    Limits,
     Queue,
     Refused,
     Seen,
@@ -117,7 +116,7 @@ def queue(answer: Answer) -> dict[str, Seen]:
         parts = line.strip().split("|", 4)
         if len(parts) != 5 or not parts[0][:1].isdigit():
             continue
-        handles, state, start, node, reason = parts
+        handles, state, start, _node, reason = parts
         waits = state in ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT")
         reason = "" if reason == "None" else reason
         seen = Seen(
@@ -125,7 +124,6 @@ def queue(answer: Answer) -> dict[str, Seen]:
             reason if waits else "" if state == "RUNNING" else state.lower(),
             _hint(reason) if waits else "",
             _seconds(start) if waits else None,
-            node,
         )
         rows.update((handle, seen) for handle in _each(handles))
     return rows
@@ -227,17 +225,15 @@ def _bytes(text: str) -> int:
     return int(float(match[1]) * {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}[match[2]])
 
 
-def limits(answers: Sequence[Answer]) -> Limits:
+def most_in_an_array(answer: Answer) -> int | None:
     """From ``scontrol show config``."""
-    for answer in answers:
-        match = re.search(r"^MaxArraySize\s*=\s*(\d+)", answer.stdout, re.MULTILINE)
-        if match:
-            return Limits(array_elements=max(1, int(match[1]) - 1))  # the highest index is one less
-    return Limits()
+    match = re.search(r"^MaxArraySize\s*=\s*(\d+)", answer.stdout, re.MULTILINE)
+    return max(1, int(match[1]) - 1) if match else None  # the highest index is one less
 
 
-def queues(answer: Answer) -> list[Queue]:
+def queues(answers: Sequence[Answer]) -> list[Queue]:
     """From sinfo."""
+    (answer,) = answers
     if answer.status != 0:
         raise Unavailable(f"sinfo: {said(answer)}")
     rows = []

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from clustrix.errors import HostUnreachable
+from clustrix.runner.faults import point
 
 _TAIL_CHARACTERS = 4000
 
@@ -50,6 +51,7 @@ class PipeStream:
         """Raises HostUnreachable."""
         self._host = host
         try:
+            point("pipe.start")
             self._child = subprocess.Popen(
                 argv,
                 stdin=subprocess.PIPE,
@@ -76,6 +78,7 @@ class PipeStream:
         view = memoryview(data)
         try:
             while view:
+                point("pipe.send")
                 view = view[os.write(self._child.stdin.fileno(), view) :]
         except (OSError, ValueError) as error:
             raise HostUnreachable(f"{self._host}: the connection has ended ({error})") from error
@@ -83,6 +86,7 @@ class PipeStream:
     def receive(self, size: int) -> bytes:
         assert self._child.stdout is not None
         try:
+            point("pipe.receive")
             return os.read(self._child.stdout.fileno(), size)
         except (OSError, ValueError) as error:
             raise HostUnreachable(f"{self._host}: the connection has ended ({error})") from error
@@ -93,6 +97,7 @@ class PipeStream:
         return self._tail
 
     def status(self) -> int | None:
+        """Its exit status; None while it runs."""
         return self._child.poll()
 
     def close(self) -> None:

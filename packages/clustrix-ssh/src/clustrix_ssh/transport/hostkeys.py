@@ -8,12 +8,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import tempfile
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import paramiko
 
+from clustrix.runner import whole
 from clustrix_ssh.errors import HostKeyChanged, HostKeyUnknown
 from clustrix_ssh.transport.sshconfig import HostConfig
 
@@ -149,9 +149,5 @@ def _rewrite(path: str, lines: Sequence[str]) -> None:
     """In one step; a link stays one."""
     path = os.path.realpath(path)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    fd, aside = tempfile.mkstemp(prefix=".known_hosts-", dir=os.path.dirname(path))
-    with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write("".join(f"{line}\n" for line in lines))
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(aside, path)
+    text = "".join(f"{line}\n" for line in lines)
+    whole.write(path, [text.encode("utf-8", "surrogateescape")], "known-hosts", sync=True)

@@ -25,9 +25,6 @@ class Stream(Protocol):
     def errors(self) -> str:
         """The end of what it has written to standard error so far, at most 4,000 characters."""
 
-    def status(self) -> int | None:
-        """Its exit status once ``receive`` has come to the end; None if that is not known."""
-
     def close(self) -> None:
         """Let go of it.  What waits in another thread in ``send`` or ``receive`` comes back."""
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import paramiko
 
+from clustrix.errors import HostUnreachable
 from clustrix_ssh.errors import LoginRefused
 from clustrix_ssh.transport.interface import Ask, Question
 from clustrix_ssh.transport.sshconfig import HostConfig
@@ -27,6 +28,8 @@ class Login:
         self._ask = ask
         self._said: list[str] = []
         """Why keys could not be used."""
+        self._refused = 0
+        """How much the server has looked at and refused."""
 
     def run(self, transport: paramiko.Transport) -> None:
         """Raises LoginRefused, NobodyThere, and what paramiko raises when the connection ends."""
@@ -51,7 +54,11 @@ class Login:
                 except paramiko.BadAuthenticationType as error:
                     allowed = set(error.allowed_types)
                     break
-                except paramiko.AuthenticationException:
+                except paramiko.AuthenticationException as error:
+                    self._heed(transport, error)
+                    if not transport.is_active():
+                        self._said.append(f"the server has ended the connection after {tried} keys")
+                        raise LoginRefused(self._why(allowed, tried)) from error
                     continue
                 if not rest:
                     return
@@ -68,7 +75,22 @@ class Login:
             transport.auth_none(user)
         except paramiko.BadAuthenticationType as error:
             return set(error.allowed_types)
+        except paramiko.AuthenticationException as error:
+            self._heed(transport, error)
+            raise
         return set()
+
+    def _heed(self, transport: paramiko.Transport, error: paramiko.AuthenticationException) -> None:
+        """Tell a server that refuses from one that is gone, or silent: paramiko has one error for both.  Raises EOFError, HostUnreachable."""
+        if transport.is_active() and "timeout" not in str(error):
+            self._refused += 1
+        elif not self._refused:
+            if not transport.is_active():
+                raise EOFError from error
+            seconds = transport.auth_timeout
+            raise HostUnreachable(
+                f"the login at {self._config.alias} was not over within {seconds:g} s"
+            ) from error
 
     def _keys(self) -> Iterator[paramiko.PKey]:
         """The agent's, those of the named files first; then the files'."""
@@ -128,7 +150,8 @@ class Login:
                     return True
             except paramiko.BadAuthenticationType:
                 return False
-            except paramiko.AuthenticationException:
+            except paramiko.AuthenticationException as error:
+                self._heed(transport, error)
                 text = f"That was wrong. {user}@{self._config.hostname}'s password: "
         self._said.append("the password was wrong")
         return False
@@ -142,8 +165,8 @@ class Login:
                 return not transport.auth_interactive(user, answer)
             except paramiko.BadAuthenticationType:
                 return False
-            except paramiko.AuthenticationException:
-                continue
+            except paramiko.AuthenticationException as error:
+                self._heed(transport, error)
         self._said.append("the answers were wrong")
         return False
 

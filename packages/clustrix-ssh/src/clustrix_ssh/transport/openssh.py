@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import shlex
-from pathlib import Path
 
 from clustrix.errors import HostUnreachable
 from clustrix_ssh.errors import HostKeyChanged, HostKeyUnknown, LoginRefused
 from clustrix_ssh.transport.here import Pipes, PipeStream
 from clustrix_ssh.transport.interface import Target
+from clustrix_ssh.transport.sshconfig import ssh_options
 
 _CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 _UNKNOWN = "Host key verification failed"
@@ -29,24 +29,11 @@ class OpenSsh(Pipes["SshStream"]):
     def start(self, command: str) -> SshStream:
         """Raises HostUnreachable."""
         target = self._target
-        argv = [
-            "ssh",
-            "-T",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "StrictHostKeyChecking=yes",
-            "-o",
-            "ServerAliveInterval=15",
-        ]
-        argv += ["-o", f"ConnectTimeout={max(1, round(target.connect_timeout_s))}"]
-        config = Path.home() / ".ssh" / "config"
-        if "HOME" in os.environ and config.exists():
-            argv += ["-F", str(config)]
-        if target.port:
-            argv += ["-p", str(target.port)]
-        if target.username:
-            argv += ["-l", target.username]
+        timeout = f"ConnectTimeout={max(1, round(target.connect_timeout_s))}"
+        argv = ["ssh", "-T"]
+        for option in ("BatchMode=yes", "StrictHostKeyChecking=yes", "ServerAliveInterval=15", timeout):
+            argv += ["-o", option]
+        argv += ssh_options(target)
         if target.key_file:
             argv += ["-i", os.path.expanduser(target.key_file), "-o", "IdentitiesOnly=yes"]
         return self.keep(SshStream([*argv, "--", target.host, command], target))

@@ -13,6 +13,7 @@ from typing import Any
 import paramiko
 
 from clustrix.errors import HostUnreachable
+from clustrix.runner.faults import point
 from clustrix_ssh.transport import hostkeys
 from clustrix_ssh.transport.interface import Ask, Target
 from clustrix_ssh.transport.keys import Login
@@ -208,12 +209,14 @@ class ParamikoStream:
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         try:
+            point("ssh.send")
             self._channel.sendall(data)
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise self._lost(error) from error
 
     def receive(self, size: int) -> bytes:
         try:
+            point("ssh.receive")
             data: bytes = self._channel.recv(size)
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise self._lost(error) from error
@@ -238,9 +241,6 @@ class ParamikoStream:
                 else:
                     time.sleep(0.01)
         return self._tail
-
-    def status(self) -> int | None:
-        return self._channel.exit_status if self._channel.exit_status_ready() else None
 
     def close(self) -> None:
         with suppress(EOFError, OSError, paramiko.SSHException):

@@ -76,19 +76,23 @@ def look_up(target: Target) -> HostConfig:
     )
 
 
-def _ask_ssh(target: Target) -> dict[str, list[str]]:
-    command = ["ssh", "-G"]
-    if target.port:
-        command += ["-p", str(target.port)]
-    if target.username:
-        command += ["-l", target.username]
+def ssh_options(target: Target) -> list[str]:
+    """What the system's ``ssh`` has to be told of a host, beside its name."""
+    options: list[str] = []
     config = Path.home() / ".ssh" / "config"
     if "HOME" in os.environ and config.exists():  # ssh itself looks in the home of the password file
-        command += ["-F", str(config)]
-    command += ["--", target.host]
+        options += ["-F", str(config)]
+    if target.port:
+        options += ["-p", str(target.port)]
+    if target.username:
+        options += ["-l", target.username]
+    return options
+
+
+def _ask_ssh(target: Target) -> dict[str, list[str]]:
     try:
         done = subprocess.run(
-            command,
+            ["ssh", "-G", *ssh_options(target), "--", target.host],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

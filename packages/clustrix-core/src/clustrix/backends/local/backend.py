@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from clustrix.backends.interface import PushingBackend
+from clustrix.backends.interface import PushingBackend, Report
 from clustrix.backends.local.capacity import Capacity, Need, machine_bytes, machine_cores
 from clustrix.backends.local.mapruns import MapRun
 from clustrix.backends.local.nursery import read_environ
 from clustrix.backends.local.runs import CallRun, Run
 from clustrix.backends.local.supervisor import Supervisor
 from clustrix.backends.values import JobSpec, Phase, Receipt, Status
-from clustrix.journal import Change, JobRecord, JobState, Journal, Outcome
+from clustrix.journal import Change, JobRecord, JobState, Journal
 
 if TYPE_CHECKING:
     from clustrix.dispatcher.instance import Instance
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 _FOREIGN_SECONDS = 0.25
 _ELSEWHERE_SECONDS = 0.02
 """Other dispatchers write what they hold about as often."""
-
-
-class Report(Protocol):
-    """What the dispatcher wants to know."""
-
-    def moved(self, changes: Iterable[Change]) -> None: ...
-
-    def finished(self, record: JobRecord, outcome: Outcome) -> None: ...
-
-    def progressed(self, job: str) -> None: ...
 
 
 class LocalHost(NamedTuple):
@@ -60,13 +50,13 @@ class LocalBackend(PushingBackend):
         self._report = host.report
         self._capacity = Capacity(machine_cores(), machine_bytes())
         self._waiting: dict[str, JobRecord] = {}
-        self._children: dict[str, int] = {}
-        """How many live jobs a running job has submitted: it lends them what it holds, or they might wait for each other."""
+        self._children: dict[str, set[str]] = {}
+        """Which live jobs a running job has submitted: it lends them what it holds, or they might wait for each other."""
         self._environs: dict[str, dict[str, str]] = {}
         self._elsewhere: dict[str, tuple[int, int]] = {}
         self._elsewhere_at = 0.0
         self._supervisor = Supervisor(
-            self._place, host.instance.name, host.successor, host.instance.log, host.loop, self
+            self._place, host.instance.name, host.successor, host.instance.log, host.loop, host.report, self
         )
         self._runs = self._supervisor.runs
 
@@ -75,12 +65,13 @@ class LocalBackend(PushingBackend):
     async def adopt(self, jobs: Sequence[JobSpec]) -> Sequence[Receipt]:
         """Go on with what an earlier dispatcher left, in any state; tidy up what it had no time for."""
         for record in (job.record for job in jobs):
-            self._count_child(record, 1)
+            self._add_child(record)
             if os.path.isdir(os.path.join(self._place.live, record.id)):
                 self._supervisor.adopt(self._new_run(record))
             else:
                 self._waiting[record.id] = record
         self._fill()
+        self._tell_why_they_wait({job.id for job in jobs if job.record.state is JobState.CREATED})
         self._sweep()
         return [Receipt()] * len(jobs)
 
@@ -95,20 +86,21 @@ class LocalBackend(PushingBackend):
         """Take new jobs; start those that fit."""
         new = [job.record for job in jobs if job.id not in self._waiting and job.id not in self._runs]
         for record in new:
-            self._count_child(record, 1)
+            self._add_child(record)
             self._waiting[record.id] = record
         self._fill()
-        if new:
-            self._tell_why_they_wait(new[0].seq)
+        self._tell_why_they_wait({record.id for record in new})
         return [Receipt()] * len(jobs)
 
-    def _tell_why_they_wait(self, first: int) -> None:
-        """Of all jobs from the one with that number on."""
+    def _tell_why_they_wait(self, new: set[str]) -> None:
+        """``new``: those of whom nobody has told it yet."""
+        if not new:
+            return
         used = self._used_here_and_elsewhere()
         now = time.time()
         changes = []
         for ahead, record in enumerate(self._waiting.values()):
-            if record.seq >= first:
+            if record.id in new:
                 reason = self._capacity.shortage(self._capacity.need(record), used, ahead)
                 changes.append(Change(record.seq, now, JobState.QUEUED, reason))
         self._report.moved(changes)
@@ -142,15 +134,14 @@ class LocalBackend(PushingBackend):
         for job in jobs:
             self._supervisor.forget(job.id)
             if job.record.parent is not None:
-                self._count_child(job.record, -1)
+                self._drop_child(job.record)
                 self._fill()
 
     def renew(self, jobs: Sequence[JobSpec]) -> None:
         """What is left of these jobs' processes is on its way out; they will be submitted again."""
         for job in jobs:
             self._supervisor.let_go(job.id)
-            if job.record.parent is not None:
-                self._count_child(job.record, -1)
+            self._drop_child(job.record)
 
     def busy(self) -> bool:
         """Whether there is anything to do or to wait for."""
@@ -170,14 +161,6 @@ class LocalBackend(PushingBackend):
 
     # -- what the supervisor calls
 
-    def finished(self, record: JobRecord, outcome: Outcome) -> None:
-        """A job has come to its end."""
-        self._report.finished(record, outcome)
-
-    def progressed(self, job: str) -> None:
-        """Some items of a map are finished."""
-        self._report.progressed(job)
-
     def again(self, run: Run) -> None:
         """A job, or what is left of it, has to be started again: at its place, since the order is that of the submissions."""
         back = {**self._waiting, run.record.id: run.record}
@@ -192,7 +175,7 @@ class LocalBackend(PushingBackend):
     def _used(self) -> Need:
         cores = memory = 0
         for run in self._runs.values():
-            if self._children.get(run.record.id, 0) == 0:
+            if run.record.id not in self._children:
                 cores += run.need.cores * run.size
                 memory += run.need.memory * run.size
         return Need(cores, memory)
@@ -252,9 +235,16 @@ class LocalBackend(PushingBackend):
             known = self._environs[name] = read_environ(os.path.join(self._place.environments, name))
         return known
 
-    def _count_child(self, record: JobRecord, number: int) -> None:
+    def _add_child(self, record: JobRecord) -> None:
         if record.parent is not None:
-            self._children[record.parent] = self._children.get(record.parent, 0) + number
+            self._children.setdefault(record.parent, set()).add(record.id)
+
+    def _drop_child(self, record: JobRecord) -> None:
+        """It has ended, or waits for its next attempt, or both."""
+        if record.parent in self._children:
+            self._children[record.parent].discard(record.id)
+            if not self._children[record.parent]:
+                del self._children[record.parent]
 
     # -- other environments' jobs on this machine
 

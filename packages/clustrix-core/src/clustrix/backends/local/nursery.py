@@ -20,6 +20,7 @@ from typing import Protocol
 
 from clustrix.journal import Place
 from clustrix.runner import folders, variables
+from clustrix.runner.faults import point
 from clustrix.runner.messages import Decoder, Outbox, encode
 from clustrix.runner.setup import Order
 
@@ -72,6 +73,7 @@ class _WarmParent:
         }
         code = "from clustrix.runner.warm import main; main()"
         errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        point("nursery.start")
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -103,6 +105,7 @@ class _WarmParent:
 
     def _read(self) -> None:
         try:
+            point("nursery.receive")
             data = self.control.recv(1 << 14)
         except BlockingIOError:
             return
@@ -124,6 +127,7 @@ class _WarmParent:
     def _read_events(self) -> None:
         with suppress(BlockingIOError, ConnectionError):
             while True:
+                point("nursery.hear")
                 data = self.events.recv(256)
                 self._nursery.listener.notified(data[:1], data[1:].decode())
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Protocol
 
 from clustrix.backends.local.runs import Run, Runner
 from clustrix.runner import claim, processes
@@ -19,21 +18,16 @@ _STATUS_TRIES = 20
 _STATUS_SECONDS = 0.05
 
 
-class Later(Protocol):
-    """A timer that goes with its owner."""
-
-    def __call__(self, seconds: float, step: Callable[..., None], *args: object) -> None: ...
-
-
 class Orphans:
     """Follows processes to their end."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        later: Later,
+        later: Callable[..., None],
         ended: Callable[[Run, Runner, int | None], None],
     ) -> None:
+        """``later``: given seconds, a step and its arguments, a timer that goes with its owner."""
         self._loop = loop
         self._later = later
         self._ended = ended

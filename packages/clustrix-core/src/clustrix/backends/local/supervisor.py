@@ -11,13 +11,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+from clustrix.backends.interface import Report
 from clustrix.backends.local.limits import Limits
 from clustrix.backends.local.mapruns import MapRun
 from clustrix.backends.local.nursery import Nursery
 from clustrix.backends.local.orphans import Orphans
 from clustrix.backends.local.runs import Adopt, Again, CallRun, Run, Runner, Verdicts
 from clustrix.backends.tidier import Tidier
-from clustrix.journal import JobRecord, Outcome, Place
+from clustrix.journal import Outcome, Place
 from clustrix.runner import claim, layout, processes
 from clustrix.runner.verdict import CANCEL, kept_status
 
@@ -32,10 +33,6 @@ _EXIT_SECONDS = 5.0
 
 class Owner(Protocol):
     """Who decides what runs."""
-
-    def finished(self, record: JobRecord, outcome: Outcome) -> None: ...
-
-    def progressed(self, job: str) -> None: ...
 
     def again(self, run: Run) -> None: ...
 
@@ -52,11 +49,13 @@ class Supervisor:
         successor: list[str],
         log: str,
         loop: asyncio.AbstractEventLoop,
+        report: Report,
         owner: Owner,
     ) -> None:
         """``name``: the dispatcher's; ``log``: the file for what warm parents have to say."""
         self._place = place
         self._loop = loop
+        self._report = report
         self._owner = owner
         self.runs: dict[str, Run] = {}
         """Jobs that have processes, or have ended and are not yet tidied up, by id."""
@@ -78,6 +77,7 @@ class Supervisor:
     def adopt(self, run: Run) -> None:
         """Go on with what an earlier dispatcher has left of a job."""
         self.runs[run.record.id] = run
+        run.cancelled = run.record.cancel  # that one may have been killed while it ended the processes
         if isinstance(run, MapRun):
             self._adopt_map(run)
         elif isinstance(run, CallRun):
@@ -100,7 +100,7 @@ class Supervisor:
                     self._kill(runner)
                 else:
                     self._let_leave(runner)
-            self._owner.finished(run.record, found)
+            self._report.finished(run.record, found)
         elif isinstance(found, Again):
             self.runs[run.record.id] = run
             self._owner.again(run)
@@ -182,7 +182,7 @@ class Supervisor:
                 self.conclude(run, found)
                 self._owner.freed()
         else:
-            self._owner.progressed(job)
+            self._report.progressed(job)
 
     def exited(self, pid: int, status: int | None, peak_bytes: int) -> None:
         """From the warm parent: a runner is gone; ``status`` as from wait."""
@@ -204,7 +204,7 @@ class Supervisor:
         run.runners.pop(runner.worker, None)
         if not run.settled:
             if isinstance(run, MapRun):
-                self._owner.progressed(run.record.id)
+                self._report.progressed(run.record.id)
             try:
                 found = run.ended(runner, status)
             except OSError as error:
@@ -274,6 +274,7 @@ class Supervisor:
         for worker, holder in dead:
             status = kept_status(run.folder, holder.pid)
             if status != 0 or run.books.in_item(worker):
+                run.began()  # its books may have been closed before: that is no start that has failed
                 found = run.ended(Runner(worker, holder.pid, holder.start, 0.0), status)
         self.conclude(run, found or run.complete())
 

@@ -38,11 +38,9 @@ def _version(top: str) -> str:
     try:
         return metadata.version(top)
     except metadata.PackageNotFoundError:  # a distribution of another name
-        return ", ".join(sorted(f"{name} {metadata.version(name)}" for name in set(_distributions(top))))
-
-
-def _distributions(top: str) -> Iterable[str]:
-    return _by_module().get(top, ())
+        return ", ".join(
+            sorted(f"{name} {metadata.version(name)}" for name in set(_by_module().get(top, ())))
+        )
 
 
 @functools.cache

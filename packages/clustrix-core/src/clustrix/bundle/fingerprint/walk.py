@@ -16,6 +16,7 @@ import os
 import pickle
 import types
 import typing
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -125,6 +126,8 @@ class Walk:
             if set(map(type, obj)) in _SORTABLE:
                 return node(b"flat " + kind, marshal.dumps(sorted(obj), _MARSHAL))
             return node(kind, *self._sorted(obj))
+        if cls is weakref.WeakKeyDictionary:
+            return node(b"weak keys", self.encode(dict(obj)))
         if cls is bytearray:
             return node(b"bytearray", obj)
         if issubclass(cls, type):

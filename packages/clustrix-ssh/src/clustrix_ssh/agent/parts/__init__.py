@@ -4,7 +4,6 @@ Python 3.6 or later, standard library only.  The order of the pieces is that of 
 """
 
 PARTS = (
-    "points",
     "wire",
     "files",
     "filing",

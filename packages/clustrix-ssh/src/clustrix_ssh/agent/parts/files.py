@@ -6,6 +6,8 @@ import shutil
 import socket
 import threading
 
+from clustrix.runner.faults import point
+
 
 def write_file(path, data, mode=0o600, sync=False):
     """All of it or nothing."""
@@ -14,15 +16,32 @@ def write_file(path, data, mode=0o600, sync=False):
     try:
         view = memoryview(data)
         while view:
+            point("agent.write")
             view = view[os.write(fd, view) :]
         if sync:
+            point("agent.sync")
             os.fsync(fd)
     except OSError:
         os.unlink(aside)
         raise
     finally:
         os.close(fd)
+    point("agent.rename")
     os.rename(aside, path)
+
+
+def create_file(path, data):
+    """The same for a file that only one can make, by a link; returns what is in it if another has."""
+    aside = "%s.%s-%d-%d.new" % (path, socket.gethostname(), os.getpid(), threading.get_ident())
+    write_file(aside, data)
+    try:
+        point("agent.link")
+        os.link(aside, path)
+    except FileExistsError:
+        return read_part(path, 0, 1000).decode("utf-8", "replace")
+    finally:
+        os.unlink(aside)
+    return None
 
 
 def make_folder(path):
@@ -62,6 +81,7 @@ class Put:
         in_order = at == self.end
         view = memoryview(data)
         while view:
+            point("agent.put")
             count = os.pwrite(self.fd, view, at)
             view, at = view[count:], at + count
         if in_order:

@@ -8,7 +8,8 @@ import socket
 import tarfile
 import time
 
-from clustrix_ssh.agent.parts.files import Put, make_folder, read_part, remove, write_file
+from clustrix.runner.faults import point
+from clustrix_ssh.agent.parts.files import Put, create_file, make_folder, read_part, remove, write_file
 from clustrix_ssh.agent.parts.wire import SMALL_BYTES, Problem
 
 
@@ -33,6 +34,7 @@ class Filing:
         """Names that come into being in one step, unless they are there."""
         for target, path in request["links"]:
             try:
+                point("agent.symlink")
                 os.symlink(target, path)
             except FileExistsError:
                 continue
@@ -65,10 +67,12 @@ class Filing:
             if put.digest() != request["digest"] or put.end != request["size"]:
                 remove(request["aside"])
                 raise Problem("%s did not arrive as it was sent" % request["path"], "damaged")
+            point("agent.sync-put")
             os.fsync(put.fd)
         finally:
             os.close(put.fd)
         make_folder(os.path.dirname(request["path"]))
+        point("agent.rename-put")
         os.rename(request["aside"], request["path"])
 
     def do_get(self, request, payload):
@@ -142,6 +146,7 @@ class Filing:
         with tarfile.open(fileobj=io.BytesIO(payload)) as archive:
             archive.extractall(aside)  # noqa: S202 -- it is what the client has packed
         try:
+            point("agent.rename-unpacked")
             os.rename(aside, request["path"])
         except OSError as error:
             remove(aside)
@@ -165,13 +170,9 @@ class Filing:
         """Files that only one can make: of those that are there already, what is in them.  Stops what comes after it if there are any."""
         found = {}
         for path, text in request["files"]:
-            try:
-                fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                found[path] = read_part(path, 0, 1000).decode("utf-8", "replace")
-                continue
-            os.write(fd, text.encode("utf-8"))
-            os.close(fd)
+            other = create_file(path, text.encode("utf-8"))
+            if other is not None:
+                found[path] = other
         if found:
             raise Problem(json.dumps(found), "taken")
 

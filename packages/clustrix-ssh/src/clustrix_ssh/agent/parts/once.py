@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 
+from clustrix.runner.faults import point
 from clustrix_ssh.agent.parts.files import make_folder, read_part, remove, write_file
 from clustrix_ssh.agent.parts.programs import OUTPUT_BYTES, PROGRAMS
 from clustrix_ssh.agent.parts.wire import Problem
@@ -57,6 +58,7 @@ def _start_kept(request, folder):
     if shutil.which(request["argv"][0], path=environment.get("PATH", os.defpath)) is None:
         PROGRAMS.use_login = True
         environment = PROGRAMS.environment(request)
+    point("agent.run-once")
     child = subprocess.Popen(
         ["/bin/sh", "-c", ONCE, "sh", folder] + request["argv"],
         stdin=subprocess.DEVNULL,

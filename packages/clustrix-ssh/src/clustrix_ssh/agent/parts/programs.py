@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import suppress
 
+from clustrix.runner.faults import point
 from clustrix_ssh.agent.parts.wire import Problem
 
 OUTPUT_BYTES = 16 << 20
@@ -94,6 +95,7 @@ class Programs:
             program = shutil.which(program, path=environment.get("PATH", os.defpath))
             if program is None:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
+        point("agent.run")
         child = subprocess.Popen(
             argv,
             executable=program,

@@ -10,10 +10,10 @@ import sys
 import threading
 import time
 
-from clustrix_ssh.agent.parts.files import make_folder, read_part, write_file
+from clustrix.runner.faults import point
+from clustrix_ssh.agent.parts.files import create_file, make_folder, read_part
 from clustrix_ssh.agent.parts.filing import Filing
 from clustrix_ssh.agent.parts.once import run_once
-from clustrix_ssh.agent.parts.points import point
 from clustrix_ssh.agent.parts.programs import PROGRAMS
 from clustrix_ssh.agent.parts.pythons import find_pythons
 from clustrix_ssh.agent.parts.spawned import boot_id, process_start, spawn
@@ -134,17 +134,8 @@ class Agent(Filing):
         """Take claims for nobody, so that nobody begins these jobs; of those that somebody has: what it says."""
         held = []
         for folder in request["folders"]:
-            path = os.path.join(folder, "claim")
-            aside = "%s.%s-%d" % (path, socket.gethostname(), os.getpid())
             make_folder(folder)
-            write_file(aside, request["claim"].encode())
-            try:
-                os.link(aside, path)
-                held.append(None)
-            except FileExistsError:
-                held.append(read_part(path, 0, 1000).decode("utf-8", "replace"))
-            finally:
-                os.unlink(aside)
+            held.append(create_file(os.path.join(folder, "claim"), request["claim"].encode()))
         return {"held": held}
 
     def do_signal(self, request, payload):
@@ -211,6 +202,7 @@ class Agent(Filing):
                 return {"heard": False}
             raise
         if select.select([], [fd], [], 0)[1]:  # else it has enough to read
+            point("agent.poke")
             os.write(fd, b"!")
         os.close(fd)
         return {"heard": True}

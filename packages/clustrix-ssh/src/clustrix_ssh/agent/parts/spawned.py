@@ -5,6 +5,7 @@ import os
 import subprocess
 import threading
 
+from clustrix.runner.faults import point
 from clustrix_ssh.agent.parts.programs import PROGRAMS
 
 
@@ -15,6 +16,7 @@ def spawn(request):
         return {"started": False}
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
+        point("agent.spawn")
         child = subprocess.Popen(
             request["argv"],
             stdin=subprocess.DEVNULL,

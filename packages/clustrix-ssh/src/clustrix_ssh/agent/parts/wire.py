@@ -9,6 +9,8 @@ import os
 import struct
 import threading
 
+from clustrix.runner.faults import point
+
 PROTOCOL = 1
 HEAD = struct.Struct("!II")
 LARGEST_HEADER = 64 << 20
@@ -41,6 +43,7 @@ class Wire:
         self.rest = bytearray()
 
     def receive(self):
+        point("agent.receive")
         head = self._exactly(HEAD.size)
         if head is None:
             return None
@@ -88,4 +91,5 @@ class Wire:
             for part in parts:
                 view = memoryview(part)
                 while view:
+                    point("agent.answer")
                     view = view[os.write(self.sink, view) :]

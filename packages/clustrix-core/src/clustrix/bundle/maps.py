@@ -1,16 +1,15 @@
-"""The items of a map on their way into its payload: a few at a time, so that no more than those are in memory as objects."""
+"""Make the payload of a map: its items a few at a time, so that no more than those are in memory as objects."""
 
 from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
+from clustrix.bundle.blobs import BlobStore
+from clustrix.bundle.packing import Packer, Reference
 from clustrix.runner.pickling import Unpicklable
-
-if TYPE_CHECKING:
-    from clustrix.bundle.packing import Packer
 
 _GRANULES = 256
 """About so many for a map whose length is known."""
@@ -20,7 +19,37 @@ _LARGEST = 4096
 """Items of a granule where nobody knows how many there will be: more and more, up to this."""
 
 
-def add_items(packer: Packer, items: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
+def pack_map(
+    store: BlobStore,
+    function: Callable[..., Any],
+    reference: Reference | None,
+    bound: tuple[Any, ...],
+    items: Iterable[tuple[Any, ...]],
+    common: Mapping[str, Any],
+    workers: int,
+    chunk: int | None = None,
+) -> tuple[bytes, int]:
+    """The payload of a map, and how many items it has: what all items share once, and the items in granules of a few.
+
+    ``items`` are the positional arguments of each item, behind ``bound``; they are gone through once.  ``chunk``: how many a worker
+    takes at a time; None: what suits.  Raises as ``pack_call`` does.
+    """
+    packer = Packer(store)
+    meta = packer.function(function, reference)
+    try:
+        together = packer.pickle((bound, dict(common)), "arguments")
+    except Unpicklable:
+        for value in bound:
+            packer.dump(value, "the object that the method belongs to")
+        for name, value in common.items():
+            packer.dump(value, f"argument '{name}'")  # raises, with the argument's own name
+        raise
+    meta["common"] = packer.add_pickled(together)
+    meta |= {"workers": workers, "chunk": chunk, **_add_items(packer, items)}
+    return packer.finish(meta), meta["items"]
+
+
+def _add_items(packer: Packer, items: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
     """Pickle items granule by granule; the part of the meta that tells where each is.
 
     ``items`` is gone through once.  Raises BundleError that names the item which cannot be sent.
