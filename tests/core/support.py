@@ -225,17 +225,37 @@ def end_everything(state: Path) -> None:
 
     handles = [attach(job) for job in live_jobs(state)]
     wait([handle for handle in handles if handle.cancel()], 15)
-    for pid in dispatchers_of(state):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+    told: set[int] = set()
+
+    def all_gone() -> bool:
+        for pid in set(dispatchers_of(state)) - told:  # one that is just coming up is told later
+            told.add(pid)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        return not processes_of(state)
+
     try:
-        wait_until(lambda: not processes_of(state), "all processes are gone", 10)
+        wait_until(all_gone, "all processes are gone", 60)  # a disk may stand still for a while
     except AssertionError:
-        left = processes_of(state)
+        left = {pid: f"{command} ({_doing(pid)})" for pid, command in processes_of(state).items()}
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        raise AssertionError(f"left running: {left}") from None
+        logs = "".join(path.read_text()[-2000:] for path in state.glob("clustrix/dispatchers/*.log"))
+        raise AssertionError(f"left running, {told} of them told: {left}\n{logs}") from None
+
+
+def _doing(pid: int) -> str:
+    """What the kernel says of each of its threads."""
+    found = []
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            folder = Path("/proc", str(pid), "task", thread)
+            status = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            found.append(
+                f"{status} {(folder / 'wchan').read_text()} {(folder / 'syscall').read_text()[:20].strip()}"
+            )
+    return "; ".join(found)
 
 
 def live_jobs(state: Path) -> list[str]:
