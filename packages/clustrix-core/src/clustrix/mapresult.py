@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -347,7 +348,10 @@ class MapResult(AsyncJobResult[list[R]]):
     def _decode(self) -> tuple[bool, Any]:
         values = []
         self._found.look()
-        for index in range(self._count):
+        for index, pickled in enumerate(self._found.pickles()):
+            if pickled is not None:
+                values.append(pickle.loads(pickled))
+                continue
             succeeded, value = self._decoded(index)
             if not succeeded and not self._collects:
                 return False, value

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from clustrix.journal import Place
 from clustrix.runner import layout
-from clustrix.runner.frames import CONTAINER, FAILURE, Buffer, Record, record_at, records
+from clustrix.runner.frames import CONTAINER, FAILURE, Buffer, Record, heads, pickle_at, record_at
 
 _MAPPED_BYTES = 1 << 18
 """A result of this size is worth a mapping of its own; a smaller one is copied."""
@@ -81,6 +81,11 @@ class Found:
                 return memoryview(own), record._replace(offset=record.offset - start)
         return bytearray(view[record.offset : record.offset + record.size]), record._replace(offset=0)
 
+    def pickles(self) -> Iterator[memoryview | None]:
+        """In the order of the items those results that are a pickle and nothing else; None for any other, see ``get``."""
+        for number, body in zip(self._files, self._bodies, strict=True):
+            yield pickle_at(self._views[number - 1], body) if number else None
+
     def worker(self, index: int) -> int | None:
         """Which worker finished an item, by its number; the dispatcher's own for one that died in it."""
         if index not in self:
@@ -129,14 +134,13 @@ class Found:
             self._names.append(name)
             number = len(self._names)
         files, bodies, items = self._files, self._bodies, self._items
-        for record in records(view, offset):
-            index = record.item
-            offset = record.offset + record.size
+        for index, flags, body, size, _, _ in heads(view, offset):
+            offset = body + size
             # The first record of an item counts; there is a second, or one of no item, only if a file was tampered with.
             if index < items and not files[index]:
-                bodies[index] = record.offset
+                bodies[index] = body
                 files[index] = number
-                if record.flags & FAILURE:
+                if flags & FAILURE:
                     self.failed.append(index)
                 self.order.append(index)
         return offset

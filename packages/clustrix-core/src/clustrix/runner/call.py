@@ -27,7 +27,7 @@ def run(
         return layout.EX_CLAIMED
     point("runner.begin")
     redactor = setup.hide_secrets()
-    parts = outcome.of_setup(failed) if failed else _outcome(order, bundle, notifier)
+    parts = outcome.of_setup(failed) if failed else outcome_of(order, bundle, notifier)
     if redactor is not None:
         setup.end_output()
         redactor.finish()
@@ -40,7 +40,10 @@ def run(
     return 0
 
 
-def _outcome(order: setup.Order, found: bundles.Bundle | Damaged, notifier: setup.Notifier) -> list[Buffer]:
+def outcome_of(
+    order: setup.Order, found: bundles.Bundle | Damaged, notifier: setup.Notifier
+) -> list[Buffer]:
+    """Take the place that it is to run in, and call it."""
     try:
         setup.take_place(order)
         ends = order.ends_of(time.time())

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import os
 import struct
@@ -224,8 +225,8 @@ class Record(NamedTuple):
         return self.time**2 or None
 
 
-def records(buffer: Buffer, offset: int = 0) -> Iterator[Record]:
-    """The complete records from ``offset`` on.
+def heads(buffer: Buffer, offset: int = 0) -> Iterator[tuple[int, int, int, int, int, float]]:
+    """The complete records from ``offset`` on, each as what a Record is made of.
 
     A tail that is not yet, or will never be, a whole record ends the iteration: a worker
     killed in the middle of a record has not committed that item.  So does a head that is not what was written.
@@ -239,14 +240,26 @@ def records(buffer: Buffer, offset: int = 0) -> Iterator[Record]:
         offset += RECORD_HEAD_BYTES
         if offset + size > end:
             return
-        yield Record(index, flags, offset, size, crc, time)
+        yield index, flags, offset, size, crc, time
         offset += size
+
+
+def records(buffer: Buffer, offset: int = 0) -> Iterator[Record]:
+    """The same as Records."""
+    return itertools.starmap(Record, heads(buffer, offset))
 
 
 def record_at(buffer: Buffer, offset: int) -> Record:
     """The record whose body begins at ``offset``, where ``records`` has found one."""
     index, flags, time, size, crc, _ = _RECORD_CHECKED.unpack_from(buffer, offset - RECORD_HEAD_BYTES)
     return Record(index, flags, offset, size, crc, time)
+
+
+def pickle_at(buffer: memoryview, offset: int) -> memoryview | None:
+    """The body that begins at ``offset`` if it is the pickle of a result and as it was written; None if that is to be looked at closer."""
+    _, flags, _, size, crc, _ = _RECORD_CHECKED.unpack_from(buffer, offset - RECORD_HEAD_BYTES)
+    body = buffer[offset : offset + size]
+    return None if flags or len(body) != size or zlib.crc32(body) != crc else body
 
 
 def record_body(buffer: Buffer, found: Record) -> memoryview:

@@ -8,10 +8,8 @@ not enough.  When the machine has been started anew the key is gone, and with it
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import os
-import secrets
 import stat
 from collections.abc import Mapping
 
@@ -54,13 +52,13 @@ def _is_private(folder: str) -> bool:
 
 def _made(path: str) -> str:
     if not os.path.exists(path):
-        whole.create(path, [secrets.token_bytes(_KEY_BYTES)], "key")  # or another process has made one
+        whole.create(path, [os.urandom(_KEY_BYTES)], "key")  # or another process has made one
     return path
 
 
 def seal(text: str, path: str, key: bytes = b"") -> str:
     """A text that only who has the key at ``path`` can read; ``key``: what is there, if that is another machine's path.  Raises OSError."""
-    key, nonce = key or _key(path), secrets.token_bytes(_NONCE_BYTES)
+    key, nonce = key or _key(path), os.urandom(_NONCE_BYTES)
     data = text.encode("utf-8", "surrogateescape")
     hidden = bytes(a ^ b for a, b in zip(data, _stream(key, nonce, len(data)), strict=True))
     return MARK + json.dumps([path, nonce.hex(), hidden.hex(), _check(key, nonce, hidden)])
@@ -85,6 +83,8 @@ def _open(name: str, sealed: str) -> str:
             f"the key that opens its secret {name} is gone ({error.strerror}), as after a restart of the machine; submit it again"
         ) from error
     data = bytes.fromhex(hidden)
+    import hmac  # with the two below it costs every fork, and few jobs have secrets
+
     if not hmac.compare_digest(check, _check(key, bytes.fromhex(nonce), data)):
         raise Unsealable(f"its secret {name} does not open with the key that is there now; submit it again")
     stream = _stream(key, bytes.fromhex(nonce), len(data))
@@ -102,4 +102,6 @@ def _stream(key: bytes, nonce: bytes, size: int) -> bytes:
 
 
 def _check(key: bytes, nonce: bytes, hidden: bytes) -> str:
+    import hmac
+
     return hmac.new(hashlib.sha256(b"clustrix check" + key).digest(), nonce + hidden, "sha256").hexdigest()

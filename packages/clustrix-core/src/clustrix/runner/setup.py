@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import pickle
 import select
 import signal
 import socket
@@ -29,9 +28,8 @@ from clustrix.runner import (
     variables,
 )
 from clustrix.runner.faults import point
-from clustrix.runner.frames import BlobRef, Damaged, packed, unpack
-from clustrix.runner.messages import Decoder, encode
-from clustrix.runner.pickling import PROTOCOL, load
+from clustrix.runner.frames import Damaged, unpack
+from clustrix.runner.messages import Decoder
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -120,8 +118,10 @@ def become_runner() -> None:
     gc.enable()
 
 
-def await_order(line: socket.socket) -> tuple[Order, bundles.Bundle | Damaged] | None:
-    """Wait to be given a job; None when there will be none."""
+def await_order(
+    line: socket.socket, rehearse: Callable[[], object]
+) -> tuple[Order, bundles.Bundle | Damaged] | None:
+    """Wait to be given a job, and rehearse if there is time; None when there will be none."""
     if not select.select([line], [], [], 0)[0]:
         rehearse()
     with line:
@@ -133,14 +133,6 @@ def await_order(line: socket.socket) -> tuple[Order, bundles.Bundle | Damaged] |
                 environment.put_on(order)
                 return order, bundles.read_bundle(payload, order.blobs)
     return None
-
-
-def rehearse() -> None:
-    """Do once what every job will do, for nothing: each page of memory that a fork writes to has first to be copied."""
-    decoder = Decoder()
-    _, pieces = unpack(packed({"python": sys.version_info[:2]}, [pickle.dumps(None, PROTOCOL)]))
-    decoder.feed(encode({}))
-    load([piece for piece in pieces if not isinstance(piece, BlobRef)])
 
 
 def print_into(order: Order) -> None:
@@ -222,6 +214,11 @@ _inherited: list[str] = []
 def remember_inheritance() -> None:
     """Called once in the warm parent."""
     _inherited[:] = bounds.text(), filters.text()
+
+
+def inherited() -> dict[str, str]:
+    """What of an order's ``place`` says that all is to stay as it is."""
+    return {"bounds": _inherited[0], "warnings": _inherited[1]}
 
 
 def take_place(order: Order) -> None:

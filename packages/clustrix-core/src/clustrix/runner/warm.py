@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from clustrix.runner import bundles, call, folders, layout, maps, processes, setup
+from clustrix.runner import bundles, call, folders, layout, maps, processes, rehearsal, setup
 from clustrix.runner.faults import point
 from clustrix.runner.frames import Damaged
 from clustrix.runner.messages import Decoder, encode
@@ -159,7 +159,7 @@ class WarmParent:
             return
         if pid == 0:
             line.close()
-            self._child(lambda: setup.await_order(theirs))
+            self._child(lambda: setup.await_order(theirs, rehearsal.of_call))
         theirs.close()
         self._spare = Spare(pid, _start_of(pid), line)
 

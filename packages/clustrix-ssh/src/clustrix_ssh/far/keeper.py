@@ -22,7 +22,7 @@ import sys
 import time
 from contextlib import suppress
 
-from clustrix.runner import layout, setup, whole
+from clustrix.runner import layout, rehearsal, setup, whole
 from clustrix.runner.faults import point
 from clustrix_ssh.far import job, records
 from clustrix_ssh.far.ending import Told, read
@@ -98,7 +98,8 @@ class Keeper:
             self._is_warm = True
             for name in _WANTED_BY_ALL:
                 importlib.import_module(name)
-            setup.rehearse()
+            setup.remember_inheritance()
+            rehearsal.of_call()
             gc.collect()
             gc.freeze()  # else each job's first collection would copy all of it
 
