@@ -116,6 +116,12 @@ def sources_of(bundle: Bundle) -> dict[str, modules.Source]:
     return {name: modules.Source(*row) for name, row in json.loads(bytes(bundle.piece(number))).items()}
 
 
+def foresee(payload: bytes, blobs: str) -> None:
+    """Where there is time: compile the modules in it, which the next job is likely to bring along as well."""
+    with suppress(Damaged, SetupFailed):  # that is for the job to say
+        modules.precompile(sources_of(Bundle(*unpack(payload), blobs)))
+
+
 def _blob(root: str, ref: BlobRef) -> memoryview:
     """A blob as private memory: the job may change its arguments in place, the blob stays as it is."""
     if not ref.size:

@@ -21,14 +21,13 @@ from clustrix.runner import (
     current,
     filters,
     layout,
-    modules,
     processes,
     redacting,
     sealing,
     variables,
 )
 from clustrix.runner.faults import point
-from clustrix.runner.frames import Damaged, unpack
+from clustrix.runner.frames import Damaged
 from clustrix.runner.messages import Decoder
 
 THREAD_VARIABLES = (
@@ -269,8 +268,7 @@ def hide_secrets() -> redacting.Redactor | None:
 def foresee(order: Order, payload: bytes) -> None:
     """In the warm parent, when it is idle: prepare for more jobs like this one."""
     environment.put_on(order)
-    with suppress(Damaged, bundles.SetupFailed):  # that is for the job to say
-        modules.precompile(bundles.sources_of(bundles.Bundle(*unpack(payload), order.blobs)))
+    bundles.foresee(payload, order.blobs)
 
 
 def complain(text: str) -> None:

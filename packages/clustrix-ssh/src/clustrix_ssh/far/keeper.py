@@ -22,7 +22,7 @@ import sys
 import time
 from contextlib import suppress
 
-from clustrix.runner import layout, rehearsal, setup, whole
+from clustrix.runner import bundles, layout, rehearsal, setup, whole
 from clustrix.runner.faults import point
 from clustrix_ssh.far import job, records
 from clustrix_ssh.far.ending import Told, read
@@ -31,6 +31,7 @@ SCRIPT = "script"
 _LOOK_SECONDS = 1.0
 """Between looks at the queue while jobs wait for cores that another keeper's jobs have."""
 _LOCK_SECONDS = 10.0
+_LARGEST_FORESEEN_BYTES = 1 << 20
 _WANTED_BY_ALL = (
     "clustrix.decorator",
     "clustrix.within",
@@ -52,6 +53,8 @@ class Keeper:
         self._fifo = os.path.join(folder, "poke")
         self._idle_s = idle_s
         self._is_warm = False
+        self._latest: tuple[str, str] | None = None
+        """The folder of the job that was begun last and its blobs, until they have been looked at."""
         self._running: dict[int, tuple[str, list[int]]] = {}
         """By pid: the job, and its locks."""
         for path in (self._queue, self._cores):
@@ -72,6 +75,7 @@ class Keeper:
         while True:
             waiting = self._begin_some()
             self._warm_up()
+            self._foresee()
             if waiting or self._running:
                 idle_since = time.monotonic()
             left = idle_since + self._idle_s - time.monotonic()
@@ -197,6 +201,18 @@ class Keeper:
             finally:
                 os._exit(code)
         self._running[pid] = (name, locks)
+        self._latest = folder, told["blobs"]
+
+    def _foresee(self) -> None:
+        """Prepare for more jobs like the latest one."""
+        if self._latest is None:
+            return
+        (folder, blobs), self._latest = self._latest, None
+        path = os.path.join(folder, layout.PAYLOAD)
+        with suppress(OSError):  # it has come to its end, and been removed
+            if os.path.getsize(path) <= _LARGEST_FORESEEN_BYTES:
+                with open(path, "rb") as file:
+                    bundles.foresee(file.read(), blobs)
 
     def _reap(self) -> None:
         while True:

@@ -40,7 +40,7 @@ class Watch(threading.Thread):
                 self.agent.tell({"event": "trouble", "text": "%s: %s" % (self.folder, error.strerror)})
                 time.sleep(5)
             idle = time.monotonic() - self.eager
-            self.wake.wait(min(1.0, max(0.002, idle * 0.02)))
+            self.wake.wait(min(1.0, max(0.001, idle * 0.02)))
             self.wake.clear()
 
     def stir(self):
