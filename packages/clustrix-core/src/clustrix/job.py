@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import threading
@@ -298,6 +297,8 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
             super().result(seconds)
 
     def __await__(self) -> Generator[Any, None, R]:
+        import asyncio  # who awaits has it already, others need not wait for it
+
         # Not asyncio.wrap_future: a task that stops waiting would cancel the job.
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import pickle
 import threading
 import time
@@ -290,6 +289,8 @@ class MapResult(AsyncJobResult[list[R]]):
         """The same in a coroutine."""
         if ready():
             return True
+        import asyncio  # see AsyncJobResult.__await__
+
         # No thread waits here: one that cannot be cancelled would hold up the end of the event loop.
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
@@ -321,6 +322,9 @@ class MapResult(AsyncJobResult[list[R]]):
         return Item(index, self._overview, self._awaited, self.error)
 
     def _item(self, index: int) -> R:
+        pickled = self._found.pickle(index)
+        if pickled is not None:
+            return pickle.loads(pickled)  # type: ignore[no-any-return]
         succeeded, value = self._decoded(index)
         if succeeded or self._collects:
             return value  # type: ignore[no-any-return]
@@ -348,11 +352,9 @@ class MapResult(AsyncJobResult[list[R]]):
     def _decode(self) -> tuple[bool, Any]:
         values = []
         self._found.look()
-        for index, pickled in enumerate(self._found.pickles()):
-            if pickled is not None:
-                values.append(pickle.loads(pickled))
-                continue
-            succeeded, value = self._decoded(index)
+        for index in range(self._count):
+            pickled = self._found.pickle(index)
+            succeeded, value = self._decoded(index) if pickled is None else (True, pickle.loads(pickled))
             if not succeeded and not self._collects:
                 return False, value
             values.append(value)

@@ -81,10 +81,10 @@ class Found:
                 return memoryview(own), record._replace(offset=record.offset - start)
         return bytearray(view[record.offset : record.offset + record.size]), record._replace(offset=0)
 
-    def pickles(self) -> Iterator[memoryview | None]:
-        """In the order of the items those results that are a pickle and nothing else; None for any other, see ``get``."""
-        for number, body in zip(self._files, self._bodies, strict=True):
-            yield pickle_at(self._views[number - 1], body) if number else None
+    def pickle(self, index: int) -> memoryview | None:
+        """An item's result if it is a pickle and nothing else; None if not, or if there is none: see ``get``."""
+        number = self._files[index] if self._files else 0
+        return pickle_at(self._views[number - 1], self._bodies[index]) if number else None
 
     def worker(self, index: int) -> int | None:
         """Which worker finished an item, by its number; the dispatcher's own for one that died in it."""
