@@ -40,9 +40,7 @@ def run(
     return 0
 
 
-def outcome_of(
-    order: setup.Order, found: bundles.Bundle | Damaged, notifier: setup.Notifier
-) -> list[Buffer]:
+def outcome_of(order: setup.Order, found: bundles.Bundle | Damaged, notifier: setup.Notifier) -> list[Buffer]:
     """Take the place that it is to run in, and call it."""
     try:
         setup.take_place(order)
