@@ -45,11 +45,16 @@ def round_trip() -> list[Row]:
     with SingleNodeExecutor() as single:
         executorlib = [seconds(lambda: single.submit(_nothing).result()) for _ in range(10)]
     return [
-        Row("no-op round trip: p50", by_value, "ms", 5, rival="python -S, bare", baseline=ms(bare)),
+        Row("no-op round trip: p50", by_value, "ms", 3.5, rival="python -S, bare", baseline=ms(bare)),
         Row(
-            "  of a function in a local module", by_name, "ms", 5, rival="python -S, bare", baseline=ms(bare)
+            "  of a function in a local module",
+            by_name,
+            "ms",
+            3.5,
+            rival="python -S, bare",
+            baseline=ms(bare),
         ),
-        _beside_the_floor(by_value, "ms", 2, baseline=least),
+        _beside_the_floor(by_value, "ms", 1.4, baseline=least),
         Row("  the same", by_name, "ms", rival="executorlib", baseline=ms(executorlib)),
         Row("  the same", by_name, "ms", rival="submitit", baseline=ms(submitit)),
     ]
@@ -82,9 +87,9 @@ def many_jobs() -> list[Row]:
         executorlib = _RIVALS_JOBS / seconds(lambda: _all_of(lambda _: single.submit(_nothing), _RIVALS_JOBS))
     return [
         Row(
-            f"{_JOBS:,} separate jobs", ours, "/s", 350, least=True, rival="executorlib", baseline=executorlib
+            f"{_JOBS:,} separate jobs", ours, "/s", 500, least=True, rival="executorlib", baseline=executorlib
         ),
-        _beside_the_floor(ours, "/s", 0.52, least=True, baseline=most),
+        _beside_the_floor(ours, "/s", 0.74, least=True, baseline=most),
         Row("  the same", ours, "/s", rival="submitit", baseline=submitit),
     ]
 

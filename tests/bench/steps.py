@@ -72,6 +72,7 @@ def main() -> None:
                 break
     often = {name: median(times) for name, times in after.items() if len(times) > _TRIPS // 2}
     before = 0.0
+    print("microseconds after the call, after the point before, and the point")
     for name, at in sorted(often.items(), key=lambda item: item[1]):
         print(f"{at:8.0f} {at - before:+8.0f}  {name}")
         before = at
