@@ -20,3 +20,15 @@ def test_result_that_found_no_room_is_not_waited_for(tmp_path: Path) -> None:
     found = decide(job, old, end, begun=True, said="", system="Slurm").verdict
     assert found is not None
     assert "ResultNotStored" in found.record
+
+
+def test_job_that_was_begun_was_started(tmp_path: Path) -> None:
+    """Slurm calls it a failed launch when all of a job's processes are killed, its own among them; it was told as not started."""
+    job: Any = SimpleNamespace(memory_bytes=None, time_s=None, folder=str(tmp_path))
+    end = End(Cause.REFUSED, 0, 9, None, "n1", "", "scontrol: JobState FAILED, Reason JobLaunchFailure")
+    old = Left(time.monotonic() - ENDED_SECONDS)
+    told = [decide(job, old, end, begun=begun, said="", system="Slurm").verdict for begun in (True, False)]
+    assert told[0] is not None
+    assert told[1] is not None
+    assert "JobKilled" in told[0].record
+    assert "JobNotStarted" in told[1].record

@@ -55,7 +55,7 @@ def decide(job: JobSpec, left: Left, end: End | None, *, begun: bool, said: str,
     if end is not None and is_told(end):
         if waited < ENDED_SECONDS:
             return Decision(Status(Phase.RUNNING, f"{WAITS} ({end.evidence})"))
-        return Decision(verdict=of_end(job, end, said))
+        return Decision(verdict=of_end(job, end, said, begun))
     if begun and end is not None and end.exit_status == layout.EX_STORE and waited >= ENDED_SECONDS:
         return Decision(verdict=verdict(layout.EX_STORE << 8, None, folder=job.folder))
     if left.taken and end is not None and waited >= ENDED_SECONDS:
@@ -84,8 +84,8 @@ def is_told(end: End) -> bool:
     return end.cause is Cause.EXITED and end.signal == 9
 
 
-def of_end(job: JobSpec, end: End, said: str) -> Verdict:
-    """Why a job has come to nothing, by the scheduler's word."""
+def of_end(job: JobSpec, end: End, said: str, begun: bool) -> Verdict:
+    """Why a job has come to nothing, by the scheduler's word; where its claim is there, it was begun, whatever that word is."""
     memory = job.memory_bytes
     over = memory is not None and end.peak_bytes is not None and end.peak_bytes >= 0.95 * memory
     printed = _MEMORY.search(said) if end.cause is Cause.EXITED and end.signal == 9 else None
@@ -118,7 +118,7 @@ def of_end(job: JobSpec, end: End, said: str) -> Verdict:
     if end.cause is Cause.PREEMPTED:
         cause = f"it had to make room for other jobs, and was not queued again: {end.evidence}"
         return recorded(LOST, "JobLost", cause, "Submit it again.", {}, said)
-    if end.cause is Cause.REFUSED:
+    if end.cause is Cause.REFUSED and not begun:
         cause = f"the cluster could not start it: {end.evidence}"
         return recorded(FAILED, "JobNotStarted", cause, "Ask the administrators of the cluster.", {}, said)
     number = end.signal or 9

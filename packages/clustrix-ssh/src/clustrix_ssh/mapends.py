@@ -66,13 +66,13 @@ class Maps:
         if row["done"]:
             return Decision(Status(Phase.DONE))
         if bad is not None and bad.cause is Cause.CANCELLED:
-            return Decision(verdict=of_end(job, bad, said))
+            return Decision(verdict=of_end(job, bad, said, begun=True))
         stands = row["finished"] <= self._finished.get(job.id, 0)
         self._idle[job.id] = self._idle.get(job.id, 0) + 1 if stands else 0
         self._finished[job.id] = row["finished"]
         if self._idle[job.id] >= _MOST_IDLE_ROUNDS or not row["left"]:
             if bad is not None:
-                return Decision(verdict=of_end(job, bad, said))
+                return Decision(verdict=of_end(job, bad, said, begun=True))
             cause = f"{_MOST_IDLE_ROUNDS} rounds of its elements in a row have finished no item, and left no word why"
             return Decision(
                 verdict=recorded(LOST, "JobLost", cause, "See what it has printed (job.logs()).", stderr=said)
