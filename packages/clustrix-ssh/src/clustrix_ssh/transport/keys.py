@@ -18,6 +18,10 @@ from clustrix_ssh.transport.sshconfig import HostConfig
 _MOST_KEYS = 6
 """A server cuts the connection after so many."""
 _MOST_TRIES = 3
+_KEY_SECONDS = 30.0
+"""How long a server may take to look at a key."""
+_PERSON_SECONDS = 300.0
+"""A person may take as long as they like to answer; the server has its own idea of that."""
 
 
 class Login:
@@ -42,6 +46,7 @@ class Login:
 
     def _run(self, transport: paramiko.Transport) -> None:
         user = self._config.user
+        transport.auth_timeout = _KEY_SECONDS
         allowed = self._allowed(transport, user)
         tried = 0
         if "publickey" in allowed:
@@ -64,6 +69,7 @@ class Login:
                     return
                 allowed = set(rest)  # the key was right, and more is wanted
                 break
+        transport.auth_timeout = _PERSON_SECONDS
         if "keyboard-interactive" in allowed and self._interactive(transport, user):
             return
         if "password" in allowed and self._password(transport, user):

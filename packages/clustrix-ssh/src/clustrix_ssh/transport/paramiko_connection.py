@@ -76,11 +76,9 @@ def _open(
         )
         try:
             _prefer(transport, [key.type for key in known])
-            transport.banner_timeout = transport.auth_timeout = timeout_s
+            transport.banner_timeout = timeout_s
             _begin(transport, timeout_s)
             hostkeys.verify(config, transport.get_remote_server_key(), known)
-            # A person may take as long as they like to answer; the server has its own idea of that.
-            transport.auth_timeout = 300
             Login(config, ask).run(transport)
         except BaseException:
             transport.close()
