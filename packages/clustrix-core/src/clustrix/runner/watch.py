@@ -288,6 +288,7 @@ class MapWatch(Watch):
             except OSError:
                 if self._cancelled or time.monotonic() > until:
                     raise
+                self._check()  # time and memory of the other workers
                 time.sleep(_ROOM_PAUSE_SECONDS)
 
     def _late(self) -> tuple[list[int], float | None]:
