@@ -191,11 +191,12 @@ def _judged(rows: list[dict[str, Any]], place: Place, cut: Cut) -> list[str]:
     if lost := submitted - later - {"reused-again"}:
         broken.append(f"lost: {sorted(lost)}")
     runs = {path.name: path.read_text().count("run") for path in (place.shared / "runs").iterdir()}
+    failed = {row["ended"] for row in rows if "error" in row and "ended" in row}
     for name, times in runs.items():
-        # One that was killed counts for nothing where the user has asked for retries, or asks for it again; items whose whole process is
-        # killed run elsewhere.
+        # One that was killed, or has failed, counts for nothing where the user has asked for retries, or asks for it again; items whose
+        # whole process is killed run elsewhere.
         again = name in ("again", "reused") or ("-" in name and place.far)
-        if times > _RUNS.get(name, 1) + (again and killed):
+        if times > _RUNS.get(name, 1) + (again and (killed or name in failed)):
             broken.append(f"{name} was run {times} times")
     bad = set()
     for row in rows:
@@ -206,16 +207,16 @@ def _judged(rows: list[dict[str, Any]], place: Place, cut: Cut) -> list[str]:
             name = row["ended"].removesuffix("-again")
             name = "again" if row["ended"] == "again" else name
             if "error" not in row:
-                value, failed = _sorted_out(row["value"], _RIGHT.get(name))
-                bad |= {(name, error) for error in failed.values()}
+                value, items = _sorted_out(row["value"], _RIGHT.get(name))
+                bad |= {(name, error) for error in items.values()}
                 if (
                     value != _RIGHT.get(name, value)
                     or name == "long"
-                    or (failed and not faulty and not killed)
+                    or (items and not faulty and not killed)
                 ):
                     broken.append(f"wrong: {row}")
                 need = {name} if name in _RUNS else {key for key in _RUNS if key.startswith(f"{name}-")}
-                need -= {f"{name}-{item}" for item in failed}
+                need -= {f"{name}-{item}" for item in items}
                 broken += [
                     f"{key} has a result and was not run"
                     for key in sorted(need)
