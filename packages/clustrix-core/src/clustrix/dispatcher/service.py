@@ -120,6 +120,7 @@ class Dispatcher:
 
     def _look(self) -> None:
         """Take what has been submitted since the last look."""
+        self._check_place()
         records = self._journal.live(self._instance.name, self._seen)
         point("dispatcher.looked")
         if records:

@@ -52,11 +52,11 @@ class Connection:
         self._networked = on_network(place.root)
         with self.translated():
             self._turn = os.open(place.database + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self._inode = os.fstat(self._turn).st_ino
             # Created here and not by SQLite, whose new files follow the umask. One that is there is not touched: to close it would take
             # the locks of this process's other connections, and the next process to leave would remove the log under their feet.
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            self._inodes = self._inodes_now()
             self._sql: sqlite3.Connection | None = None
             self._pid = os.getpid()
             self._closed = False
@@ -168,11 +168,14 @@ class Connection:
             os.close(log)
 
     def vanished(self) -> bool:
-        """Whether the state directory has been removed or replaced since this connection was opened."""
+        """Whether the state directory, or the journal in it, has been removed or replaced since this connection was opened."""
         try:
-            return os.stat(self.path + ".lock").st_ino != self._inode
+            return self._inodes_now() != self._inodes
         except OSError:
             return True
+
+    def _inodes_now(self) -> tuple[int, int]:
+        return os.stat(self.path + ".lock").st_ino, os.stat(self.path).st_ino
 
     def close(self) -> None:
         """Let go of the files; more than once does no harm."""
@@ -214,10 +217,11 @@ class Connection:
         if "full" in text:
             advice = "Nothing was changed. Free some space, or set XDG_STATE_HOME to a folder with room."
             return JournalFull(self.path, "no space is left on the disk", advice)
-        if hasattr(self, "_inode") and self.vanished():
+        if hasattr(self, "_inodes") and self.vanished():
             return self.gone()
         if "malformed" in text or "not a database" in text or "disk image" in text:
-            advice = f"Move it away and submit again: mv {self.path} {self.path}.broken"
+            away = os.path.join(os.path.dirname(self.path), "broken")
+            advice = f"Move it away, with what belongs to it, and submit again: mkdir {away} && mv {self.path}* {away}"
             return JournalDamaged(self.path, f"is damaged ({text})", advice)
         if "readonly" in text or "unable to open" in text:
             return JournalUnusable(

@@ -56,10 +56,17 @@ class Environs:
                     self._names.pop(key, None)
                     if len(self._names) >= _MOST_NAMES:
                         self._names.clear()
-                    name = self._names[key] = self._fill({**os.environ, **added})
+                    name = self._names[key] = self._kept({**os.environ, **added})
             except OSError as error:
                 raise storage_error(self._folder, error) from error
             return name
+
+    def _kept(self, variables: Mapping[str, str]) -> str:
+        try:
+            return self._fill(variables)
+        except FileNotFoundError:  # somebody has removed the folder
+            os.mkdir(self._folder, 0o700)
+            return self._fill(variables)
 
     def _fill(self, variables: Mapping[str, str]) -> str:
         token = uuid.uuid4().hex

@@ -30,17 +30,24 @@ _MOST_FREE = 16
 _FILES = {layout.CLAIM, layout.OUTPUT, layout.ERRORS, layout.RESULT, layout.ASIDE}
 
 
+class NoFolder(OSError):
+    """There can be none now: no room, or no such place any more."""
+
+
 class Folder:
     """One that waits for a call.  Its process's standard files are in it."""
 
     def __init__(self, root: str) -> None:
-        """``root``: the folder of its warm parent.  Raises OSError when there is no room, or no such place any more."""
+        """``root``: the folder of its warm parent.  Raises NoFolder."""
         self._free = os.path.join(os.path.dirname(root), FREE)
         self._holder = claim.myself()
         self._path = _path_of(root, self._holder.pid, self._holder.start)
-        if not any(map(self._take, os.listdir(self._free))):
-            os.mkdir(self._path, 0o700)
-        self._files = [self._open(name) for name in (layout.OUTPUT, layout.ERRORS, layout.CLAIM)]
+        try:
+            if not any(map(self._take, os.listdir(self._free))):
+                os.mkdir(self._path, 0o700)
+            self._files = [self._open(name) for name in (layout.OUTPUT, layout.ERRORS, layout.CLAIM)]
+        except OSError as error:
+            raise NoFolder(f"its folder could not be made: {error}") from error
 
     def _take(self, name: str) -> bool:
         try:
@@ -58,17 +65,17 @@ class Folder:
         """Make it the folder ``path``, of a call, and print into it.
 
         False when another process was first, when this one's warm parent has been fenced off, or when what ``path``
-        belongs to is no longer there.
+        belongs to is no longer there.  Raises NoFolder.
         """
         output, errors, held = self._files
-        point("claim.pwrite")
-        os.pwrite(held, claim.encoded(self._holder._replace(since=time.monotonic())), 0)
         try:
+            point("claim.pwrite")
+            os.pwrite(held, claim.encoded(self._holder._replace(since=time.monotonic())), 0)
             point("claim.rename")
             os.rename(self._path, path)
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT):
-                raise
+                raise NoFolder(f"its folder could not be made: {error}") from error
             self.give_back()
             return False
         os.dup2(output, 1)

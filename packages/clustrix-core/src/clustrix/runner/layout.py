@@ -37,6 +37,8 @@ EX_SOFTWARE = 70
 """The runner itself failed."""
 EX_CLAIMED = 75
 """Another process had the claim; nothing was run."""
+EX_CANTCREAT = 73
+"""The job's folder could not be made, as on a full disk; nothing was run."""
 EX_STORE = 74
 """The result could not be written."""
 

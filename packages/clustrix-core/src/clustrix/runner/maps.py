@@ -208,7 +208,11 @@ def run(
     """Run a worker to the end of the map; returns the exit code of the process."""
     if not folder.claim(order.file(layout.worker_folder(order.worker))):
         return layout.EX_CLAIMED
-    setup.print_into(order)
+    try:
+        setup.print_into(order)
+    except OSError as error:
+        setup.complain(str(error))
+        return layout.EX_STORE
     redactor = setup.hide_secrets()
     try:
         return _run(order, found, notifier)

@@ -59,6 +59,8 @@ class WarmParent:
         self._runners: dict[int, tuple[str, str]] = {}
         """Start time and folder of each, by pid."""
         self._spare: Spare | None = None
+        self._ahead = True
+        """Whether to fork one ahead: not after one that could not even get ready, until there is a new order."""
         self._latest: tuple[setup.Order, bytes] | None = None
         """The latest order and its payload, until they have been looked at."""
         self._farewell = False
@@ -84,7 +86,7 @@ class WarmParent:
         selector.register(self._wakeup, selectors.EVENT_READ)
         connected = True
         while connected or self._runners or time.monotonic() < self._heir_until:
-            lacks = connected and self._spare is None
+            lacks = connected and self._ahead and self._spare is None
             ready = selector.select(0 if lacks else self._patience())
             if lacks and not ready:
                 self._fork_ahead()
@@ -126,7 +128,7 @@ class WarmParent:
         order = setup.Order(**message["order"])
         pid, start = self._use_spare(order, payload) or self._fork(order, payload)
         self._runners[pid] = start, order.folder
-        self._latest = order, payload
+        self._latest, self._ahead = (order, payload), True
         self._tell({"op": "started", "job": order.job, "worker": order.worker, "pid": pid, "start": start})
 
     def _fork(self, order: setup.Order, payload: bytes) -> tuple[int, str]:
@@ -193,7 +195,17 @@ class WarmParent:
             os._exit(code)
 
     def _work(self, get_order: Callable[[], tuple[setup.Order, bundles.Bundle | Damaged] | None]) -> int:
-        folder = folders.Folder(self._ready)
+        try:
+            return self._work_in(folders.Folder(self._ready), get_order)
+        except folders.NoFolder as error:
+            setup.complain(str(error))
+            return layout.EX_CANTCREAT
+
+    def _work_in(
+        self,
+        folder: folders.Folder,
+        get_order: Callable[[], tuple[setup.Order, bundles.Bundle | Damaged] | None],
+    ) -> int:
         found = get_order()
         if found is None:
             folder.give_back()
@@ -221,7 +233,7 @@ class WarmParent:
             if self._spare is not None and pid == self._spare.pid:
                 self._spare.line.close()
                 folders.discard(self._ready, pid, self._spare.start)
-                self._spare = None
+                self._spare, self._ahead = None, False
             start, folder = self._runners.pop(pid, ("", ""))
             if not folder:
                 continue

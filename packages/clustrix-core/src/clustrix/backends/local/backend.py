@@ -7,13 +7,15 @@ not fit waits, and those behind it with it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from clustrix.backends.committed import cancelled
 from clustrix.backends.interface import PushingBackend, Report
-from clustrix.backends.local.capacity import Capacity, Need, machine_bytes, machine_cores
+from clustrix.backends.local.capacity import Capacity, Need, has_room, machine_bytes, machine_cores
 from clustrix.backends.local.mapruns import MapRun
 from clustrix.backends.local.nursery import read_environ
 from clustrix.backends.local.runs import CallRun, Run
@@ -24,6 +26,9 @@ from clustrix.journal import Change, JobRecord, JobState, Journal
 if TYPE_CHECKING:
     from clustrix.dispatcher.instance import Instance
 
+log = logging.getLogger("clustrix.backends.local")
+
+_FULL_SECONDS = 2.0
 _FOREIGN_SECONDS = 0.25
 _ELSEWHERE_SECONDS = 0.02
 """Other dispatchers write what they hold about as often."""
@@ -52,6 +57,10 @@ class LocalBackend(PushingBackend):
         self._waiting: dict[str, JobRecord] = {}
         self._children: dict[str, set[str]] = {}
         """Which live jobs a running job has submitted: it lends them what it holds, or they might wait for each other."""
+        self._unadopted: dict[str, JobRecord] = {}
+        """Jobs of an earlier dispatcher that could not be looked at yet."""
+        self._is_full = False
+        """Whether there was no room on the disk a moment ago."""
         self._environs: dict[str, dict[str, str]] = {}
         self._elsewhere: dict[str, tuple[int, int]] = {}
         self._elsewhere_at = 0.0
@@ -67,13 +76,23 @@ class LocalBackend(PushingBackend):
         for record in (job.record for job in jobs):
             self._add_child(record)
             if os.path.isdir(os.path.join(self._place.live, record.id)):
-                self._supervisor.adopt(self._new_run(record))
+                self._adopt(record)
             else:
                 self._waiting[record.id] = record
         self._fill()
         self._tell_why_they_wait({job.id for job in jobs if job.record.state is JobState.CREATED})
         self._sweep()
         return [Receipt()] * len(jobs)
+
+    def _adopt(self, record: JobRecord) -> None:
+        """Look what has become of a job; where that cannot be written down, a little later."""
+        record = self._unadopted.pop(record.id, record)
+        try:
+            self._supervisor.adopt(self._new_run(record))
+        except OSError as error:
+            log.warning("job %s waits for the disk: %s", record.id, error)
+            self._unadopted[record.id] = record
+            self._supervisor.later(_FULL_SECONDS, self._adopt, record)
 
     def _sweep(self) -> None:
         names = [name for name in os.listdir(self._place.live) if name not in self._runs]
@@ -120,10 +139,14 @@ class LocalBackend(PushingBackend):
     async def cancel(self, jobs: Sequence[JobSpec]) -> None:
         """End jobs, wherever they are."""
         for job in jobs:
+            if job.id in self._unadopted:
+                self._unadopted[job.id] = self._unadopted[job.id]._replace(cancel=True)
+                continue
             record = self._waiting.pop(job.id, None)
             run = self._runs.get(job.id)
-            if record is not None:
-                run = self._runs[job.id] = run or self._new_run(record)
+            if record is not None and run is None:
+                self._report.finished(record, cancelled(record, job.folder))
+            elif record is not None and run is not None:
                 run.cancelled = True
                 self._supervisor.conclude(run, run.cancellation())
             elif run is not None:
@@ -145,7 +168,7 @@ class LocalBackend(PushingBackend):
 
     def busy(self) -> bool:
         """Whether there is anything to do or to wait for."""
-        return bool(self._waiting or self._runs)
+        return bool(self._waiting or self._runs or self._unadopted)
 
     def crowded(self) -> bool:
         """Whether more jobs wait than can run: then it is the rate that counts, not the moment."""
@@ -170,6 +193,20 @@ class LocalBackend(PushingBackend):
         """There may be room for another job."""
         self._fill()
 
+    def no_room(self) -> None:
+        """The disk has none for a job's folder: nothing is started for a while."""
+        if not self._is_full:
+            self._is_full = True
+            log.warning("no room on the disk for the folders of jobs; those that wait are tried again")
+            self._supervisor.later(_FULL_SECONDS, self._try_again)
+
+    def _try_again(self) -> None:
+        if has_room(self._place.root):
+            self._is_full = False
+            self._fill()
+        else:
+            self._supervisor.later(_FULL_SECONDS, self._try_again)
+
     # -- starting
 
     def _used(self) -> Need:
@@ -183,7 +220,7 @@ class LocalBackend(PushingBackend):
     def _fill(self) -> None:
         """Start what fits, in order."""
         maps = [run for run in self._runs.values() if isinstance(run, MapRun)]
-        if not self._waiting and not maps:
+        if self._is_full or (not self._waiting and not maps):
             return
         used = self._used_here_and_elsewhere()
         starts: list[tuple[Run, int]] = []
@@ -192,8 +229,13 @@ class LocalBackend(PushingBackend):
             fits = self._capacity.fits(need, used)
             if record.items and not fits:
                 break
+            try:
+                run = self._runs.get(record.id) or self._new_run(record)
+            except OSError as error:
+                log.warning("job %s waits for the disk: %s", record.id, error)
+                self.no_room()
+                break
             del self._waiting[record.id]
-            run = self._runs.get(record.id) or self._new_run(record)
             count = min(fits, run.wanted())
             if count:
                 used = used.plus(need, count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -29,6 +30,24 @@ def machine_bytes() -> int:
             if text != "max":
                 size = min(size, int(text))
     return size
+
+
+_ROOM_BYTES = 128 << 10
+"""What a small job and its result take at the most."""
+
+
+def has_room(folder: str) -> bool:
+    """Whether a disk takes another job, by trial: a quota is seen in no other way."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, _ROOM_BYTES)
+            else:
+                file.write(bytes(_ROOM_BYTES))
+                file.flush()
+    except OSError:
+        return False
+    return True
 
 
 class Need(NamedTuple):

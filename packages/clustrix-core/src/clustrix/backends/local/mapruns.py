@@ -62,7 +62,7 @@ class MapRun(Run):
         if self.books.close_account(runner.worker, cause):
             self.began()
         else:
-            self.did_not_begin(self._verdict(runner, status))
+            self.did_not_begin(self._verdict(runner, status), status)
         if self.memory_bytes != self.books.memory_bytes:
             self.memory_bytes = self.books.memory_bytes
             self.need = Need(self.need.cores, min(self.memory_bytes or 0, machine_bytes()))

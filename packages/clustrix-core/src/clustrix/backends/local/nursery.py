@@ -164,6 +164,7 @@ class Nursery:
         """``name``: the dispatcher's.  From now on no order of an earlier one of that name is carried out."""
         self.loop = loop
         self.listener = listener
+        self._place = place
         self._ready = os.path.join(place.ready, name)
         folders.fence_off(self._ready)
         self._successor = successor
@@ -191,6 +192,13 @@ class Nursery:
         parent = self._latest[1]
         parent.pending.append((order.job, order.worker))
         parent.outbox.send(encode({"order": order._asdict()}, payload))
+
+    def mend(self) -> None:
+        """Have the folders in which calls get ready, and to which they go, if somebody has removed them."""
+        free = os.path.join(self._place.ready, folders.FREE)
+        with suppress(OSError):  # no room either: the next call that is to begin will say so again
+            for path in (self._place.live, free, *(parent.ready for parent in self._parents.values())):
+                os.makedirs(path, 0o700, exist_ok=True)
 
     def _retire_one(self) -> None:
         for key, parent in self._parents.items():

@@ -10,12 +10,25 @@ import asyncio
 import os
 from typing import NamedTuple
 
-from clustrix.backends.committed import cancelled, committed, ended
+from clustrix.backends.committed import cancelled, committed, ended, failed
 from clustrix.backends.local.capacity import Need
-from clustrix.journal import JobRecord, Outcome, Place
+from clustrix.journal import JobRecord, JobState, Outcome, Place
 from clustrix.runner import claim, layout
 from clustrix.runner.setup import Order
 from clustrix.runner.verdict import CANCEL, MOST_STARTS, Verdict, kept_status, not_started, verdict
+
+_NO_ROOM = (layout.EX_CANTCREAT, layout.EX_STORE)
+
+
+def had_no_room(status: int | None) -> bool:
+    """Whether the disk was too full for a process to begin, or to write down what it had done."""
+    return status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) in _NO_ROOM
+
+
+def not_begun(status: int | None) -> bool:
+    """Whether a process had no claim."""
+    early = layout.EX_CLAIMED, layout.EX_CANTCREAT
+    return status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) in early
 
 
 class Runner:
@@ -95,6 +108,8 @@ class Run:
         return []
 
     def order(self, worker: int, spec: str, place: Place) -> Order:
+        """For a process that will be started.  Raises OSError."""
+        claims = self.claims_for(worker)
         self.starting.add(worker)
         return Order(
             job=self.record.id,
@@ -105,7 +120,7 @@ class Run:
             environ=os.path.join(place.environments, self.record.environ),
             blobs=place.blobs,
             cores=self.need.cores,
-            claims=self.claims_for(worker),
+            claims=claims,
             name=self.record.name,
             attempt=self.record.attempt,
             time_s=self.record.time_s,
@@ -120,13 +135,22 @@ class Run:
         """The outcome of a job that was cancelled."""
         return cancelled(self.record, self.folder)
 
+    def lost(self) -> Outcome:
+        """The outcome of a job whose folder somebody has removed while it ran."""
+        if self.cancelled:
+            return self.cancellation()
+        cause = f"its folder in the state directory was removed while it ran: {self.folder}"
+        return failed(
+            self.record, "JobLost", cause, "Leave that folder alone, and submit it again.", JobState.LOST
+        )
+
     def began(self) -> None:
         """One of its processes has come to work."""
         self._failed_starts = 0
 
-    def did_not_begin(self, found: Verdict) -> None:
-        """One of them has ended before."""
-        self._failed_starts += 1
+    def did_not_begin(self, found: Verdict, status: int | None) -> None:
+        """One of them has ended before.  For room it waits as long as need be."""
+        self._failed_starts += not had_no_room(status)
         self._latest = found
 
     def start_is_hopeless(self) -> bool:
@@ -178,11 +202,11 @@ class CallRun(Run):
             return found
         holder = claim.read(self.file(layout.CLAIM))
         if holder is None and status is not None and os.WIFEXITED(status):
-            begun = os.WEXITSTATUS(status) not in (layout.EX_CLAIMED, layout.EX_SOFTWARE)
-            if begun:  # somebody has removed its folder, and the claim with it
+            early = layout.EX_CLAIMED, layout.EX_SOFTWARE, layout.EX_CANTCREAT
+            if os.WEXITSTATUS(status) not in early:  # somebody has removed its folder, and the claim with it
                 return ended(self.record, self._verdict(runner, status))
         if holder is None:
-            self.did_not_begin(self._verdict(runner, status))
+            self.did_not_begin(self._verdict(runner, status), status)
             if self.cancelled:
                 return self.cancellation()
             return self.not_started() if self.start_is_hopeless() else Again()

@@ -16,7 +16,16 @@ from clustrix.backends.local.limits import Limits
 from clustrix.backends.local.mapruns import MapRun
 from clustrix.backends.local.nursery import Nursery
 from clustrix.backends.local.orphans import Orphans
-from clustrix.backends.local.runs import Adopt, Again, CallRun, Run, Runner, Verdicts
+from clustrix.backends.local.runs import (
+    Adopt,
+    Again,
+    CallRun,
+    Run,
+    Runner,
+    Verdicts,
+    had_no_room,
+    not_begun,
+)
 from clustrix.backends.tidier import Tidier
 from clustrix.journal import Outcome, Place
 from clustrix.runner import claim, layout, processes
@@ -37,6 +46,8 @@ class Owner(Protocol):
     def again(self, run: Run) -> None: ...
 
     def freed(self) -> None: ...
+
+    def no_room(self) -> None: ...
 
 
 class Supervisor:
@@ -71,7 +82,14 @@ class Supervisor:
         """Put so many processes to work on a job."""
         self.runs[run.record.id] = run
         for _ in range(count):
-            order = run.order(run.next_worker(), spec, self._place)
+            try:
+                order = run.order(run.next_worker(), spec, self._place)
+            except OSError as error:
+                log.warning("job %s waits for the disk: %s", run.record.id, error)
+                self._owner.no_room()
+                if not run.size:
+                    self._owner.again(run)
+                return
             self._nursery.start(order, payload, environ)
 
     def adopt(self, run: Run) -> None:
@@ -205,9 +223,18 @@ class Supervisor:
         if not run.settled:
             if isinstance(run, MapRun):
                 self._report.progressed(run.record.id)
+            if had_no_room(status):
+                self._owner.no_room()
+            if not_begun(status):  # somebody may have removed what it was to be begun in
+                self._nursery.mend()
             try:
                 found = run.ended(runner, status)
             except OSError as error:
+                if not os.path.isdir(run.folder):
+                    self.conclude(run, run.lost())
+                    self._owner.freed()
+                    self._tidy_run(run)
+                    return
                 # Most likely the disk is full. What is not written down yet is not forgotten.
                 log.warning("job %s: the end of a process waits: %s", run.record.id, error)
                 run.runners[runner.worker] = runner

@@ -145,10 +145,13 @@ def journal() -> Iterator[Check]:
     if not os.path.exists(where.database):
         yield ok("journal", "there is none yet; the first submission makes it")
         return
-    away = f"Move it away, jobs in it are lost: mv {where.database} {where.database}.broken"
+    folder = os.path.join(where.root, "broken")
+    away = f"Move it away, jobs in it are lost: mkdir {folder} && mv {where.database}* {folder}"
     try:
         health = examine(where, _LOOK_SECONDS)
     except sqlite3.Error as error:
+        if not os.access(where.root, os.W_OK):
+            away = f"It cannot be looked at where nothing can be written: make {where.root} writable."
         yield failed("journal", f"{where.database} cannot be read: {error}", away)
         return
     if health.version > VERSION:
