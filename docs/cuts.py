@@ -25,7 +25,7 @@ _HEAD = """\
 
 Directly before each write, sync, rename, link, commit, message, fork and program on which a promise depends, the code has a named point. `hatch run cuts` runs a
 session with one fault at one point: it kills the process there (`kill`), has the step fail with "no space left" (`ENOSPC`) or "input/output error" (`EIO`), or has it take
-two seconds longer (`delay`); at the first, second and third time that the point is passed (with Slurm, the first). The usual session has a call, a large argument and result, a map, a cancelled job, one that is tried
+two seconds longer (`delay`); at the first, second and third time that the point is passed (with Slurm, only points that the others do not have). The usual session has a call, a large argument and result, a map, a cancelled job, one that is tried
 again from its checkpoint, one with a secret, one that reuses a result, and a dispatcher that is killed in the middle. A rarer one has a map of which one item kills its process and one returns
 5 MB, a map that cannot be unpickled, a call that kills all that looks after it, a long log, and forgotten results. Then another session looks what has become of it.
 

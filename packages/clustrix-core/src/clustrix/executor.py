@@ -162,7 +162,7 @@ class ClusterExecutor(futures.Executor):
 def _in_order(job: MapResult[R], deadline: float | None) -> Iterator[R]:
     try:
         for index in range(len(job)):
-            if not job._wait_until(functools.partial(job._there, index), deadline):
+            if not job._wait_until(functools.partial(job._there, index), deadline, goes_on=job.reused):
                 raise futures.TimeoutError(f"item {index} of job {job.id} is not done in time")
             yield job._item(index)
     except BaseException:  # GeneratorExit among them: nobody will ask for what is left

@@ -257,7 +257,7 @@ class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
     def cancel(self) -> bool:
         """Have the job ended, all of its processes with it.
 
-        Returns True if it is, or will be (``cancelled()`` is True when nothing of it runs any more); False if it had come to its end before.  The wish is durable: it holds
+        Returns True if it is, or will be (``cancelled()`` is True when nothing of it runs any more); also if it was cancelled before; False if it had come to another end.  The wish is durable: it holds
         also when the dispatcher is not there at the moment.
         """
         if self._home.journal.request_cancel(self.id):

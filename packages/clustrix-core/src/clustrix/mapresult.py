@@ -250,8 +250,8 @@ class MapResult(AsyncJobResult[list[R]]):
         if not self._wait_until(partial(self._there, index), deadline):
             raise NotDone(f"item {index} of job {self.id} is not done after {timeout:g} s")
 
-    def _wait_until(self, ready: Callable[[], bool], deadline: float | None) -> bool:
-        """False if it is not by then."""
+    def _wait_until(self, ready: Callable[[], bool], deadline: float | None, goes_on: bool = True) -> bool:
+        """False if it is not by then.  ``goes_on``: whether the job does when somebody interrupts this; then they are told so."""
         bar = self._bar
         if ready():
             return True
@@ -265,7 +265,8 @@ class MapResult(AsyncJobResult[list[R]]):
                     bar.tick()
         except KeyboardInterrupt:
             bar.close()
-            self._say_how_to_go_on()
+            if goes_on:
+                self._say_how_to_go_on()
             raise
         return True
 

@@ -16,12 +16,10 @@ from clustrix.runner.pickling import PROTOCOL
 def of_call() -> list[Buffer]:
     """Hear an order, open what came with it, call a function that does nothing, pack its result, which is returned."""
     main = sys.modules["__main__"]
-    mine, theirs = socket.socketpair()
-    with mine, theirs:
-        theirs.sendall(encode(_order()._asdict(), _payload()))
-        heard, payload = Decoder().feed(mine.recv(1 << 14))[0]
-        order = setup.Order(**heard)
-        parts = call.outcome_of(order, bundles.read_bundle(payload, order.blobs), setup.Notifier(mine, ""))
+    ((heard, payload),) = Decoder().feed(encode(_order()._asdict(), _payload()))
+    order = setup.Order(**heard)
+    with socket.socket(socket.AF_UNIX) as nobody:
+        parts = call.outcome_of(order, bundles.read_bundle(payload, order.blobs), setup.Notifier(nobody, ""))
     sys.modules["__main__"], current.running = main, None
     return parts
 

@@ -37,14 +37,13 @@ _ROOM_BYTES = 128 << 10
 
 
 def has_room(folder: str) -> bool:
-    """Whether a disk takes another job, by trial: a quota is seen in no other way."""
+    """Whether a disk takes another job, by trial where that can be had: a quota is seen in no other way."""
     try:
+        if not hasattr(os, "posix_fallocate"):
+            disk = os.statvfs(folder)
+            return disk.f_bavail * disk.f_frsize >= _ROOM_BYTES
         with tempfile.TemporaryFile(dir=folder) as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, _ROOM_BYTES)
-            else:
-                file.write(bytes(_ROOM_BYTES))
-                file.flush()
+            os.posix_fallocate(file.fileno(), 0, _ROOM_BYTES)
     except OSError:
         return False
     return True
