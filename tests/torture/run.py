@@ -189,7 +189,10 @@ class Run(RuleBasedStateMachine):
                 enough = job.options.get("on_error") == "stop" or len({n for _, n in found}) == len(job.kind)
             else:
                 attempts = [attempt for attempt, _ in found]
-                enough = attempts == list(range(1, self.audit.attempt(job.id) + 1))
+                # A batch system queues a job again by itself: that is no attempt of the dispatcher's.
+                again = job.kind == "saves" and job.far
+                last = len(attempts) if again else self.audit.attempt(job.id)
+                enough = bool(attempts) and attempts == list(range(1, last + 1))
             assert enough, f"{job} was run {found}"
 
     def teardown(self) -> None:

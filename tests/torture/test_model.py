@@ -53,4 +53,4 @@ def test_the_same_with_a_machine() -> None:
 @pytest.mark.usefixtures("slurm")
 def test_the_same_with_slurm(user: pwd.struct_passwd) -> None:
     """With a batch system between."""
-    torture(lambda: Batch(user), 0, 2, 30)
+    torture(lambda: Batch(user), 2, 4, 60)
