@@ -30,8 +30,11 @@ _MOST_FREE = 16
 _FILES = {layout.CLAIM, layout.OUTPUT, layout.ERRORS, layout.RESULT, layout.ASIDE}
 
 
+_LATER = (errno.ENOSPC, errno.EDQUOT, errno.ENOENT)
+
+
 class NoFolder(OSError):
-    """There can be none now: no room, or no such place any more."""
+    """There can be none now: no room, or no such place any more.  It is worth waiting for."""
 
 
 class Folder:
@@ -47,7 +50,8 @@ class Folder:
                 os.mkdir(self._path, 0o700)
             self._files = [self._open(name) for name in (layout.OUTPUT, layout.ERRORS, layout.CLAIM)]
         except OSError as error:
-            raise NoFolder(f"its folder could not be made: {error}") from error
+            _wait_if_worth_it(error)
+            raise
 
     def _take(self, name: str) -> bool:
         try:
@@ -75,7 +79,8 @@ class Folder:
             os.rename(self._path, path)
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT):
-                raise NoFolder(f"its folder could not be made: {error}") from error
+                _wait_if_worth_it(error)
+                raise
             self.give_back()
             return False
         os.dup2(output, 1)
@@ -94,6 +99,11 @@ class Folder:
         for fd in self._files:
             os.close(fd)
         self._files = []
+
+
+def _wait_if_worth_it(error: OSError) -> None:
+    if error.errno in _LATER:
+        raise NoFolder(f"its folder could not be made: {error}") from error
 
 
 def discard(root: str, pid: int, start: str) -> None:

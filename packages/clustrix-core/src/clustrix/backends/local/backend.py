@@ -91,6 +91,7 @@ class LocalBackend(PushingBackend):
             self._supervisor.adopt(self._new_run(record))
         except OSError as error:
             log.warning("job %s waits for the disk: %s", record.id, error)
+            self._runs.pop(record.id, None)
             self._unadopted[record.id] = record
             self._supervisor.later(_FULL_SECONDS, self._adopt, record)
 
