@@ -176,7 +176,7 @@ def test_nobody_below_a_warm_parent_that_is_fenced_off_gets_a_call(ready: Path) 
     assert in_child(work) == 0
     assert not late.exists()
     assert found(ready) == ["free", "other-1"]
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(folders.NoFolder):
         new(ready)
 
 
