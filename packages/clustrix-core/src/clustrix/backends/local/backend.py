@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from clustrix.backends.committed import cancelled
 from clustrix.backends.interface import PushingBackend, Report
 from clustrix.backends.local.capacity import Capacity, Need, has_room, machine_bytes, machine_cores
 from clustrix.backends.local.mapruns import MapRun
@@ -145,9 +144,9 @@ class LocalBackend(PushingBackend):
                 continue
             record = self._waiting.pop(job.id, None)
             run = self._runs.get(job.id)
-            if record is not None and run is None:
-                self._report.finished(record, cancelled(record, job.folder))
-            elif record is not None and run is not None:
+            if record is not None:
+                # It never begins: no books are opened for it, for which there might be no room.
+                run = self._runs[job.id] = run or Run(record, self._capacity.need(record), self._place)
                 run.cancelled = True
                 self._supervisor.conclude(run, run.cancellation())
             elif run is not None:
