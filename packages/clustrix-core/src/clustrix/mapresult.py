@@ -323,9 +323,6 @@ class MapResult(AsyncJobResult[list[R]]):
         return Item(index, self._overview, self._awaited, self.error)
 
     def _item(self, index: int) -> R:
-        pickled = self._found.pickle(index)
-        if pickled is not None:
-            return pickle.loads(pickled)  # type: ignore[no-any-return]
         succeeded, value = self._decoded(index)
         if succeeded or self._collects:
             return value  # type: ignore[no-any-return]
@@ -338,6 +335,9 @@ class MapResult(AsyncJobResult[list[R]]):
         return policy.of_spec(journal.spec(journal.job(self.id).seq)).on_error == policy.COLLECT
 
     def _decoded(self, index: int) -> tuple[bool, Any]:
+        pickled = self._found.pickle(index)
+        if pickled is not None:
+            return True, pickle.loads(pickled)
         subject = outcomes.Subject(self.id, self.name, self.backend, index)
         found = self._found.get(index)
         if found is not None:
@@ -354,8 +354,7 @@ class MapResult(AsyncJobResult[list[R]]):
         values = []
         self._found.look()
         for index in range(self._count):
-            pickled = self._found.pickle(index)
-            succeeded, value = self._decoded(index) if pickled is None else (True, pickle.loads(pickled))
+            succeeded, value = self._decoded(index)
             if not succeeded and not self._collects:
                 return False, value
             values.append(value)

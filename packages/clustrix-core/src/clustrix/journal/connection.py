@@ -27,7 +27,7 @@ from clustrix.errors import (
     JournalUnusable,
     storage_error,
 )
-from clustrix.journal.place import Place, on_network
+from clustrix.journal.place import Place, move_away, on_network
 from clustrix.journal.schema import VERSION, migrate
 from clustrix.runner.faults import point
 
@@ -220,8 +220,7 @@ class Connection:
         if hasattr(self, "_inodes") and self.vanished():
             return self.gone()
         if "malformed" in text or "not a database" in text or "disk image" in text:
-            away = os.path.join(os.path.dirname(self.path), "broken")
-            advice = f"Move it away, with what belongs to it, and submit again: mkdir {away} && mv {self.path}* {away}"
+            advice = f"Move it away, with what belongs to it, and submit again: {move_away(self.path)}"
             return JournalDamaged(self.path, f"is damaged ({text})", advice)
         if "readonly" in text or "unable to open" in text:
             return JournalUnusable(

@@ -77,6 +77,12 @@ class Place:
         return None
 
 
+def move_away(database: str) -> str:
+    """The command that puts a journal aside, with all that belongs to it."""
+    aside = os.path.join(os.path.dirname(database), "broken")
+    return f"mkdir {aside} && mv {database}* {aside}"
+
+
 def state_place() -> Place:
     """This user's state directory, made if need be.
 

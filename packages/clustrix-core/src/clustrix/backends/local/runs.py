@@ -17,18 +17,20 @@ from clustrix.runner import claim, layout
 from clustrix.runner.setup import Order
 from clustrix.runner.verdict import CANCEL, MOST_STARTS, Verdict, kept_status, not_started, verdict
 
-_NO_ROOM = (layout.EX_CANTCREAT, layout.EX_STORE)
-
 
 def had_no_room(status: int | None) -> bool:
     """Whether the disk was too full for a process to begin, or to write down what it had done."""
-    return status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) in _NO_ROOM
+    return _code(status) in (layout.EX_CANTCREAT, layout.EX_STORE)
 
 
 def not_begun(status: int | None) -> bool:
     """Whether a process had no claim."""
-    early = layout.EX_CLAIMED, layout.EX_CANTCREAT
-    return status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) in early
+    return _code(status) in (layout.EX_CLAIMED, layout.EX_CANTCREAT)
+
+
+def _code(status: int | None) -> int | None:
+    """The exit code in a wait status; None if nobody saw it, or a signal ended the process."""
+    return os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None
 
 
 class Runner:
@@ -201,10 +203,9 @@ class CallRun(Run):
         if found is not None:
             return found
         holder = claim.read(self.file(layout.CLAIM))
-        if holder is None and status is not None and os.WIFEXITED(status):
-            early = layout.EX_CLAIMED, layout.EX_SOFTWARE, layout.EX_CANTCREAT
-            if os.WEXITSTATUS(status) not in early:  # somebody has removed its folder, and the claim with it
-                return ended(self.record, self._verdict(runner, status))
+        if holder is None and not not_begun(status) and _code(status) not in (None, layout.EX_SOFTWARE):
+            # Somebody has removed its folder, and the claim with it.
+            return ended(self.record, self._verdict(runner, status))
         if holder is None:
             self.did_not_begin(self._verdict(runner, status), status)
             if self.cancelled:

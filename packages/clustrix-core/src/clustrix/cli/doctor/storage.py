@@ -14,7 +14,7 @@ import platformdirs
 
 from clustrix.config import format_bytes
 from clustrix.journal.health import Health, examine
-from clustrix.journal.place import NETWORK_FILE_SYSTEMS, Place, file_system_of
+from clustrix.journal.place import NETWORK_FILE_SYSTEMS, Place, file_system_of, move_away
 from clustrix.journal.schema import VERSION
 from clustrix.plugins.checks import Check, failed, ok, warning
 
@@ -145,8 +145,7 @@ def journal() -> Iterator[Check]:
     if not os.path.exists(where.database):
         yield ok("journal", "there is none yet; the first submission makes it")
         return
-    folder = os.path.join(where.root, "broken")
-    away = f"Move it away, jobs in it are lost: mkdir {folder} && mv {where.database}* {folder}"
+    away = f"Move it away, jobs in it are lost: {move_away(where.database)}"
     try:
         health = examine(where, _LOOK_SECONDS)
     except sqlite3.Error as error:
