@@ -82,5 +82,19 @@ def __getattr__(name: str) -> object:
     return value
 
 
+def load_ipython_extension(shell: object) -> None:
+    """``%load_ext clustrix``.  Raises PluginError where nothing is installed that brings it."""
+    from clustrix.notebooks import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: object) -> None:
+    """``%unload_ext clustrix``."""
+    from clustrix.notebooks import unload
+
+    unload(shell)
+
+
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

@@ -18,6 +18,7 @@ from clustrix.dispatcher import answering
 from clustrix.errors import ClustrixError
 from clustrix.errors.timeouts import NotDone
 from clustrix.journal import FINAL, JobRecord, JobState
+from clustrix.notebooks import Displayed
 from clustrix.reports import Progress
 from clustrix.session import Session, session
 
@@ -54,7 +55,7 @@ class JobStatus(NamedTuple):
         return f"{self.id} {self.name} {self.state}{reason}"
 
 
-class AsyncJobResult(Future, Generic[R]):  # type: ignore[type-arg]
+class AsyncJobResult(Displayed, Future, Generic[R]):  # type: ignore[type-arg]
     """A job that was submitted, and its result when it has one.
 
     A true Future: ``concurrent.futures.wait`` and ``as_completed``, ``asyncio.wrap_future``, callbacks and ``await`` work.

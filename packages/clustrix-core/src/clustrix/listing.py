@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 from clustrix.errors import ConfigError
 from clustrix.journal import JobState, Journal, state_place
 from clustrix.journal.queries import Query
+from clustrix.notebooks import Displayed
 
 if TYPE_CHECKING:
     from clustrix.job import AsyncJobResult
@@ -54,7 +55,7 @@ class JobRow(NamedTuple):
         return attach(self.id)
 
 
-class JobList(Sequence[JobRow]):
+class JobList(Displayed, Sequence[JobRow]):
     """Jobs, the newest first.  Prints as a table, also in a notebook."""
 
     def __init__(self, rows: Sequence[JobRow], more: bool = False) -> None:

@@ -24,6 +24,8 @@ KINDS = (
     "environment builder",
     "cloud provider",
     "price source",
+    "ipython extension",
+    "display",
 )
 _NAME = r"[a-z][a-z0-9_-]{0,39}"
 _TARGET = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
@@ -126,6 +128,21 @@ class Registry:
     def price_source(self, name: str, target: str, *, title: str = "") -> None:
         """Says what a machine costs an hour."""
         self._add("price source", name, target, title or name)
+
+    def ipython_extension(self, name: str, target: str, *, title: str = "") -> None:
+        """Part of what ``%load_ext clustrix`` brings.
+
+        ``target``: an object, or a module, with ``load(shell)`` and ``unload(shell)``; ``shell`` is IPython's ``InteractiveShell``.
+        """
+        self._add("ipython extension", name, target, title or name)
+
+    def display(self, name: str, target: str, *, title: str = "") -> None:
+        """Shows jobs where IPython displays them.
+
+        ``target``: called with an ``AsyncJobResult``, a ``MapResult`` or a ``JobList``; shows it and returns True, or returns False to
+        leave it to the next, and at last to plain HTML.
+        """
+        self._add("display", name, target, title or name)
 
     def _add(self, kind: str, name: str, target: str, title: str, needs: str = "") -> None:
         if not isinstance(name, str) or not re.fullmatch(_NAME, name):
