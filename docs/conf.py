@@ -15,7 +15,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "clustrix"
 
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["attrs_inline", "colon_fence"]  # the first gives pictures a width
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"  # files read downwards, in the order of a call

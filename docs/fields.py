@@ -21,32 +21,39 @@ A setting is set in a [file](../how-to/configuration.md), as an environment vari
 `options()`; what wins is told on [that page](../how-to/configuration.md). The name of the environment variable is that of the
 setting in capitals behind `CLUSTRIX_`: `CLUSTRIX_DEFAULT_CORES=4`.
 
+What each becomes at a place, and what a good value is there, is on [a page of its own](every-field.md).
+
 Memory: units `KB`, `MB`, `GB`, `TB` and `KiB`, `MiB`, `GiB`, `TiB` are all powers of 1024, as batch systems read them; a number is bytes.
 Time: `"00:10:00"`, `"90:00"` (minutes and seconds), `"1-12:00"` (days, hours), `"90 min"`; a number is seconds.
 """
 
-_GROUPS = {
+GROUPS = {
     "place": "Where",
     "jobs": "What a job needs and is",
     "session": "How this process behaves",
     "environment": "The job's Python on another machine",
     "scheduler": "What a batch system is asked for",
+    "failures": "When a call fails",
     "profile": "Profiles",
 }
+"""Headings, in the order of the page; others follow under their own names."""
 
 
 def page() -> str:
     """The text of the page."""
-    fields: list[Field] = []
-    for field in (*FIELDS.values(), *plugin_fields()):
-        fields += [field, command_of(field)] if field.secret else [field]
-    groups = list(dict.fromkeys(field.group for field in fields))
-    ordered = sorted(groups, key=lambda group: [*_GROUPS, group].index(group))
     parts = [_HEAD]
-    for group in ordered:
-        parts.append(f"\n## {_GROUPS.get(group, group)}\n")
-        parts.append(_table(field for field in fields if field.group == group))
+    for group, fields in grouped().items():
+        parts.append(f"\n## {GROUPS.get(group, group)}\n")
+        parts.append(_table(fields))
     return "\n".join(parts)
+
+
+def grouped() -> dict[str, list[Field]]:
+    """All fields by group, in the order of the page; behind a secret the command that tells it."""
+    found: dict[str, list[Field]] = {group: [] for group in GROUPS}
+    for field in (*FIELDS.values(), *plugin_fields()):
+        found.setdefault(field.group, []).extend([field, command_of(field)] if field.secret else [field])
+    return {group: fields for group, fields in found.items() if fields}
 
 
 def _table(fields: Iterable[Field]) -> str:
@@ -70,10 +77,16 @@ def _meaning(field: Field) -> str:
         )
     if field.security:
         sentences.append(field.security)
-    sentences += [f"{provider}: {note}" for provider, note in field.providers.items()]
-    for other, values in field.shown.items():
-        sentences.append(f"With `{other}` {' or '.join(f'`{value}`' for value in values)}.")
+    if field.shown:
+        sentences.append(f"With {visible(field)}.")
     return " ".join(sentences).replace("|", "\\|")
+
+
+def visible(field: Field) -> str:
+    """With which values of other fields it matters."""
+    return " and ".join(
+        f"`{other}` {' or '.join(f'`{value}`' for value in values)}" for other, values in field.shown.items()
+    )
 
 
 def _value(value: object) -> str:

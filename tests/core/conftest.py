@@ -29,7 +29,7 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def core_alone() -> Iterator[None]:
     """What the core does without other packages, whichever are installed beside it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CLUSTRIX_DISABLE_PLUGINS", "ssh")
+        patch.setenv("CLUSTRIX_DISABLE_PLUGINS", "ssh,notebook")
         plugins.look_again()
         yield
     plugins.look_again()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import wait
 from contextlib import suppress
 from typing import TextIO, TypeVar
@@ -22,14 +23,14 @@ _PATIENCE_SECONDS = 5.0
 """A call that has not begun by then says what it waits for."""
 
 
-def wait_for(job: AsyncJobResult[R]) -> R:
-    """The job's result; raises what its function raised.
+def wait_for(job: AsyncJobResult[R], display: Callable[[str], None] | None = None) -> R:
+    """The job's result; raises what its function raised.  ``display``: as for ``logs.Tail``.
 
     Of a job that had been submitted before, the output is shown only if it still runs, and Ctrl-C leaves it alone.
     """
     if job.reused and job.done():
         return job.result()
-    tail = Tail(job._home.place, job.id, job._prints_elsewhere())
+    tail = Tail(job._home.place, job.id, job._prints_elsewhere(), display)
     pause = _FIRST_PAUSE_SECONDS
     begun = time.monotonic()
     silent = True

@@ -7,7 +7,8 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from clustrix.journal import Place, wanted
 from clustrix.runner import layout
@@ -32,8 +33,18 @@ def text(place: Place, job: str, elsewhere: bool = False) -> str:
 class Tail:
     """Reads the two files of a job as they grow, also across their move when the job ends."""
 
-    def __init__(self, place: Place, job: str, elsewhere: bool = False) -> None:
-        """``elsewhere``: the job runs at a place that has to be asked for what is printed there; the dispatcher does, while it is read."""
+    def __init__(
+        self,
+        place: Place,
+        job: str,
+        elsewhere: bool = False,
+        display: Callable[[str], None] | None = None,
+    ) -> None:
+        """``elsewhere``: the job runs at a place that has to be asked for what is printed there; the dispatcher does, while it is read.
+
+        ``display``: given each display among the output, in its place (``Displays``); without it, what stands there is its plain text.
+        """
+        self._displays = [Displays(display), Displays(display)]
         self._place = place
         self._job = job
         self._wanted_at = 0.0 if elsewhere else math.inf
@@ -54,7 +65,9 @@ class Tail:
                 data = os.read(fd, _READ_BYTES)
                 if not data:
                     break
-                yield stream, self._decoders[stream].decode(data)
+                yield from (
+                    (stream, text) for text in self._displays[stream].cut(self._decoders[stream].decode(data))
+                )
 
     def close(self) -> None:
         for fd in self._files:
@@ -64,6 +77,49 @@ class Tail:
 
     def __del__(self) -> None:
         self.close()
+
+
+class Displays:
+    """Cuts out of a job's output what it displays: pictures and tables, which stand between ``layout.DISPLAY`` and ``layout.DISPLAY_END``."""
+
+    def __init__(self, display: Callable[[str], None] | None) -> None:
+        self._display = display
+        self._begun: list[str] = []
+        """Pieces of what is not whole yet: a display, or the mark with which one begins."""
+
+    def cut(self, text: str) -> Iterator[str]:
+        """What is left of it, piece by piece; each display is shown between the pieces where it stands."""
+        if self._begun:
+            self._begun.append(text)
+            if len(self._begun[0]) >= len(layout.DISPLAY) and layout.DISPLAY_END not in text:
+                return  # not looked through again and again: it may be large
+            text = "".join(self._begun)
+            self._begun = []
+        while (start := text.find(layout.DISPLAY)) >= 0:
+            yield from filter(None, [text[:start]])
+            content, end, rest = text[start + len(layout.DISPLAY) :].partition(layout.DISPLAY_END)
+            if not end:
+                self._begun = [text[start:]]
+                return
+            yield from self._shown(content)
+            text = rest
+        kept = next(
+            (n for n in range(len(layout.DISPLAY) - 1, 0, -1) if text.endswith(layout.DISPLAY[:n])), 0
+        )
+        self._begun = [text[len(text) - kept :]] if kept else []
+        yield from filter(None, [text[: len(text) - kept]])
+
+    def _shown(self, content: str) -> Iterator[str]:
+        if self._display is not None:
+            self._display(content)
+            return
+        import base64
+        import json
+
+        with suppress(
+            ValueError, KeyError, TypeError, AttributeError
+        ):  # the job has printed the mark by itself
+            yield json.loads(base64.b64decode(content))["data"]["text/plain"] + "\n"
 
 
 class Lines:

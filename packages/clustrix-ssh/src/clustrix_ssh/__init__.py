@@ -25,6 +25,8 @@ def clustrix_register(registry: Registry) -> None:
     registry.backend("slurm", "clustrix_ssh.clusters:SlurmCluster", title="Slurm", fields=rest)
     registry.backend("sge", "clustrix_ssh.clusters:SgeCluster", title="SGE")
     registry.backend("pbs", "clustrix_ssh.clusters:PbsCluster", title="PBS")
+    for name in ("ssh", "slurm", "sge", "pbs"):
+        registry.connection_test(name, "clustrix_ssh.checking:look")
     registry.command(
         "setup",
         "clustrix_ssh.cli.setup:setup",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from clustrix.backends import Question
 from clustrix.backends.interface import Onlooker
 from clustrix.config.quantities import format_time
 from clustrix.errors import HostUnreachable
+from clustrix.plugins.checks import Check
 from clustrix.runner.amounts import format_bytes
 from clustrix_ssh.agent.client import Agent, AgentError
+from clustrix_ssh.errors import HostKeyUnknown, NobodyThere
 from clustrix_ssh.farhost import FarHost
 from clustrix_ssh.nodecheck import Row, look_from_node
 from clustrix_ssh.preamble import preamble
@@ -21,55 +25,111 @@ from clustrix_ssh.submitting import run
 
 _HERE = "{}.{}".format(*sys.version_info[:2])
 _SKEW_SECONDS = 60.0
+_NODE_SECONDS = 60.0
+"""How long a settings form waits for a node."""
+
+
+Ask = Callable[[Question], Awaitable[str | None]]
+
+
+async def look(settings: Mapping[str, Any], ask: Ask) -> AsyncIterator[Check]:
+    """The connection test of a settings form, see ``clustrix.plugins.registry.Registry.connection_test``."""
+    async for row in rows(settings, ask, _NODE_SECONDS):
+        what, _, found = row.text.partition(": ")
+        yield Check(what, row.result, found, row.advice)
 
 
 async def check_host(settings: Mapping[str, Any], wait_s: float = 0.0) -> list[Row]:
+    """The same at once, with nobody who answers."""
+
+    async def nobody(question: Question) -> str | None:
+        return None
+
+    return [row async for row in rows(settings, nobody, wait_s)]
+
+
+async def rows(settings: Mapping[str, Any], ask: Ask, wait_s: float) -> AsyncIterator[Row]:
     """All that can be seen from the host itself, and with ``wait_s`` also from a node: so long it is waited for, in seconds.
 
-    Never raises HostUnreachable: that is a row.
+    A host whose key nobody has trusted yet is asked about (a ``Question`` of kind "trust").  Never raises HostUnreachable: that is a row.
     """
-    far = FarHost(Onlooker(settings, Path("/nonexistent")))
-    rows: list[Row] = []
+    far = FarHost(_Asking(settings, ask))
     try:
         began = time.monotonic()
-        agent = await far.agent()
+        try:
+            agent = await far.agent()
+        except HostKeyUnknown as error:
+            trusted = await _trusted(far, ask)
+            if trusted is None:
+                raise error from None
+            yield trusted
+            agent = await far.agent()
         took = time.monotonic() - began
-        rows.append(
-            Row("ok", f"connection: {far.name} as {far.facts['user']}, with its agent after {took:.2f} s")
-        )
-        rows += await _look(far, agent, settings, wait_s)
+        yield Row("ok", f"connection: {far.name} as {far.facts['user']}, with its agent after {took:.2f} s")
+        async for row in _look(far, agent, settings, wait_s):
+            yield row
     except HostUnreachable as error:
-        rows.append(Row("failed", f"connection: {error}"))
+        yield Row("failed", f"connection: {error}")
     except AgentError as error:
-        rows.append(Row("failed", str(error)))
+        yield Row("failed", str(error))
     finally:
         await far.close()
-    return rows
 
 
-async def _look(far: FarHost, agent: Agent, settings: Mapping[str, Any], wait_s: float) -> list[Row]:
+class _Asking(Onlooker):
+    """A host that is only looked at, by somebody who answers."""
+
+    def __init__(self, settings: Mapping[str, Any], ask: Ask) -> None:
+        super().__init__(settings, Path("/nonexistent"))
+        self._ask = ask
+
+    async def ask(self, question: Question) -> str | None:
+        return await self._ask(question)
+
+
+async def _trusted(far: FarHost, ask: Ask) -> Row | None:
+    """Has a person compare the fingerprints, and trusts the keys if they are right; None if they are not."""
+    from clustrix_ssh.transport import hostkeys
+    from clustrix_ssh.transport.paramiko_connection import host_keys
+    from clustrix_ssh.transport.sshconfig import look_up
+
+    def nobody(question: Question) -> str:
+        raise NobodyThere(f"{question.host} asks: {question.text.strip()}")
+
+    config = await asyncio.to_thread(look_up, far.target)
+    keys = await asyncio.to_thread(host_keys, far.target, nobody)
+    prints = [f"{key.get_name()} {hostkeys.fingerprint(key.asbytes())}" for key in keys]
+    name = hostkeys.lookup_name(config)
+    text = f"{name} is not known yet. Compare its keys with what its administrators publish:\n" + "\n".join(
+        prints
+    )
+    if await ask(Question(far.target.host, "trust", text, True)) != "yes":
+        return None
+    path = await asyncio.to_thread(hostkeys.trust, config, keys)
+    return Row("ok", f"host key: trusted, in {path}")
+
+
+async def _look(far: FarHost, agent: Agent, settings: Mapping[str, Any], wait_s: float) -> AsyncIterator[Row]:
     facts = far.facts
-    rows = [Row("ok", f"machine: {facts['host']}, {facts['system']}, {facts['cores']} cores")]
+    yield Row("ok", f"machine: {facts['host']}, {facts['system']}, {facts['cores']} cores")
     skew = facts["time"] - time.time()
     if abs(skew) > _SKEW_SECONDS:
-        rows.append(
-            Row(
-                "warning",
-                f"clock: {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}",
-                "jobs are not harmed by that",
-            )
+        yield Row(
+            "warning",
+            f"clock: {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}",
+            "jobs are not harmed by that",
         )
-    rows.append(Row("ok", "agent: Python {}.{}.{} ({})".format(*facts["python"], facts["executable"])))
+    yield Row("ok", "agent: Python {}.{}.{} ({})".format(*facts["python"], facts["executable"]))
     python, why = await far.python(preamble(settings))
     if why:
-        rows.append(Row("failed", f"python: {why}"))
+        yield Row("failed", f"python: {why}")
     else:
-        rows.append(Row("ok", f"python: {_HERE}, as here ({python})"))
-    rows.append(await _folder(far, agent))
+        yield Row("ok", f"python: {_HERE}, as here ({python})")
+    yield await _folder(far, agent)
     scheduler = _scheduler(settings)
     if scheduler is not None:
-        rows += await _cluster(far, agent, scheduler, settings, wait_s)
-    return rows
+        async for row in _cluster(far, agent, scheduler, settings, wait_s):
+            yield row
 
 
 async def _folder(far: FarHost, agent: Agent) -> Row:
@@ -98,20 +158,21 @@ def _scheduler(settings: Mapping[str, Any]) -> Scheduler | None:
 
 async def _cluster(
     far: FarHost, agent: Agent, scheduler: Scheduler, settings: Mapping[str, Any], wait_s: float
-) -> list[Row]:
-    rows: list[Row] = []
+) -> AsyncIterator[Row]:
     try:
         version = scheduler.read_version(await run(agent, scheduler.version()))
         scheduler = scheduler.of_version(version)
-        rows.append(Row("ok", f"scheduler: {version}"))
+        yield Row("ok", f"scheduler: {version}")
         answers = [await run(agent, command) for command in scheduler.queues()]
-        rows += [_queue(queue) for queue in scheduler.read_queues(answers)] if answers else []
+        for queue in scheduler.read_queues(answers) if answers else []:
+            yield _queue(queue)
     except Unavailable as error:
         advice = "is this the right host for it (cluster_host), and cluster_type?"
-        return [*rows, Row("failed", f"scheduler: {error}", advice)]
+        yield Row("failed", f"scheduler: {error}", advice)
+        return
     if wait_s > 0:
-        rows += await look_from_node(far, agent, scheduler, settings, wait_s)
-    return rows
+        for row in await look_from_node(far, agent, scheduler, settings, wait_s):
+            yield row
 
 
 def _queue(queue: Queue) -> Row:

@@ -34,7 +34,7 @@ class Question(NamedTuple):
 
     host: str
     kind: str
-    """ "password", "passphrase" or "code": what a host asks beyond these."""
+    """ "password", "passphrase" or "code": what a host asks beyond these; "trust": whether its key is, "yes" or anything else."""
     text: str
     """As the host or the key asks it."""
     echo: bool = False

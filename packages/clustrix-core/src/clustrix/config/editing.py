@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -35,7 +36,7 @@ def save(settings: Settings, path: str) -> None:
         changes.append(("", "profile", explicit.profile.value))
     for profile, values in (("", explicit.values), *explicit.profiles.items()):
         changes += [(profile, name, value.value) for name, value in values.items() if not known[name].secret]
-    text = _text_of(path)
+    text = text_of(path)
     if path.lower().endswith(".json"):
         text = _with_json(path, text, changes)
     elif path.lower().endswith(_YAML):
@@ -60,28 +61,81 @@ def set_value(settings: Settings, path: str, name: str, value: Any, profile: str
     if not path.lower().endswith(_YAML):
         line = f"{name} = {written(value)}"
         raise ConfigFileError(path, "only YAML files are edited", f"Write this into it yourself: {line}")
-    write(path, with_value(path, _text_of(path), name, value, profile))
+    write(path, with_value(path, text_of(path), name, value, profile))
 
 
 def unset_value(path: str, name: str, profile: str = "") -> bool:
     """Take one value out of a YAML file; False if it is not there.  Raises ConfigFileError."""
     if not path.lower().endswith(_YAML):
         raise ConfigFileError(path, "only YAML files are edited", f"Take {name} out of it yourself.")
-    text = _text_of(path)
+    text = text_of(path)
+    found = without_value(path, text, name, profile)
+    if found == text:
+        return False
+    write(path, found)
+    return True
+
+
+def without_value(path: str, text: str, name: str, profile: str = "") -> str:
+    """A YAML text without one value; as it was if it is not there.  Raises ConfigFileError if that cannot be done."""
     root = yamltext.parse(path, text)
     mapping = root if not profile else _profile_of(root, profile)
     if mapping is None or not isinstance(mapping.value, dict) or name not in mapping.value:
-        return False
+        return text
+    wanted = _without(_filled(root), name, profile)
+    return _without_lines(path, text, mapping, name, lambda plain: bool(_filled(plain) == wanted))
+
+
+def without_profile(path: str, text: str, profile: str) -> str:
+    """A YAML text without a profile; as it was if it is not there.  Raises ConfigFileError if that cannot be done."""
+    root = yamltext.parse(path, text)
+    if root is None or _profile_of(root, profile) is None:
+        return text
+    wanted = _filled(root)
+    wanted.get(_PROFILES, {}).pop(profile, None)
+    return _without_lines(
+        path, text, root.value[_PROFILES], profile, lambda plain: bool(_filled(plain) == _filled_of(wanted))
+    )
+
+
+def with_profile_renamed(path: str, text: str, old: str, new: str) -> str:
+    """A YAML text in which a profile has another name; as it was if it is not there.  Raises ConfigFileError if that cannot be done."""
+    root = yamltext.parse(path, text)
+    node = _profile_of(root, old)
+    if root is None or node is None:
+        return text
+    lines = text.splitlines(keepends=True)
+    line = lines[node.line - 1]
+    tail = re.sub(
+        r"^(\s*)(?:\"[^\"]*\"|'[^']*'|[^\s:#'\"][^:#]*?)(\s*:)", rf"\g<1>{_key(new)}\g<2>", line, count=1
+    )
+    found = "".join([*lines[: node.line - 1], tail, *lines[node.line :]])
+    plain = root.plain()
+    profiles = {new if name == old else name: values for name, values in plain[_PROFILES].items()}
+    with suppress(ConfigFileError):
+        after = yamltext.parse(path, found)
+        if after is not None and after.plain() == {**plain, _PROFILES: profiles}:
+            return found
+    raise ConfigFileError(
+        path,
+        "it cannot be edited without writing it anew",
+        f"Call the profile {new} there yourself.",
+        node.line,
+    )
+
+
+def _without_lines(
+    path: str, text: str, mapping: Node, name: str, meant: Callable[[Node | None], bool]
+) -> str:
+    """The text without an entry of a mapping, if what is left is what is ``meant``."""
     node = mapping.value[name]
     if mapping.block:
         lines = text.splitlines(keepends=True)
         last = max(text.count("\n", 0, max(node.end - 1, 0)) + 1, node.line)
         found = "".join(lines[: node.line - 1] + lines[last:])
         with suppress(ConfigFileError):
-            after = yamltext.parse(path, found)
-            if _filled(after) == _without(_filled(root), name, profile):
-                write(path, found)
-                return True
+            if meant(yamltext.parse(path, found)):
+                return found
     raise ConfigFileError(
         path, "it cannot be edited without writing it anew", f"Take {name} out of it yourself.", node.line
     )
@@ -94,11 +148,15 @@ def _profile_of(root: Node | None, profile: str) -> Node | None:
 
 def _filled(root: Node | None) -> Any:
     """Without what is empty: a profile that has lost its last value is as good as none."""
-    plain = root.plain() if root is not None else None
+    return _filled_of(root.plain() if root is not None else None)
+
+
+def _filled_of(plain: Any) -> Any:
     if not isinstance(plain, dict):
         return {}
-    profiles = {key: values for key, values in (plain.pop(_PROFILES, None) or {}).items() if values}
-    return {**plain, **({_PROFILES: profiles} if profiles else {})}
+    profiles = {key: values for key, values in (plain.get(_PROFILES) or {}).items() if values}
+    rest = {key: value for key, value in plain.items() if key != _PROFILES}
+    return {**rest, **({_PROFILES: profiles} if profiles else {})}
 
 
 def _without(plain: Any, name: str, profile: str) -> Any:
@@ -112,7 +170,8 @@ def _without(plain: Any, name: str, profile: str) -> Any:
     )
 
 
-def _text_of(path: str) -> str:
+def text_of(path: str) -> str:
+    """What is in a file; nothing if it is not there.  Raises ConfigFileError."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
             return file.read()

@@ -19,7 +19,7 @@ class Field(NamedTuple):
     help: str
     """A sentence or two, for people who choose a value."""
     example: Any
-    """A value that is accepted, and is not the default."""
+    """A value that is accepted, and is not the default (but of ``cluster_type``, since the core alone knows one place)."""
     group: str = "jobs"
     """The heading under which it is shown."""
     choices: tuple[str, ...] = ()
@@ -27,11 +27,11 @@ class Field(NamedTuple):
     secret: bool = False
     """Whether it is a password or token: it comes from the keyring, the environment or a command, and is never shown or written."""
     security: str = ""
-    """What somebody should know who sets it."""
+    """What somebody should know who sets it, for the sake of safety; empty where there is nothing."""
     providers: Mapping[str, str] = MappingProxyType({})
-    """What a provider calls it, or wants of it: "aws" to a sentence."""
+    """What it becomes at a place, and what a good value is there: a ``cluster_type`` to a sentence or two. Empty where no place differs."""
     shown: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    """Other fields and their values with which it matters: ``{"cluster_type": ("slurm",)}``; empty: always."""
+    """Other fields and their values with which it matters: ``{"cluster_type": ("slurm",)}``. Of several fields all must match; empty: always."""
     option: str = ""
     """The name under which the decorator and ``options()`` take it, where they do."""
     scope: str = "job"

@@ -38,7 +38,7 @@ def command_of(secret: Field) -> Field:
         f"{secret.name}_command",
         kinds.text(what="command"),
         None,
-        f"A command whose first line of output is {secret.name}. It is not run by a shell.",
+        f"A command that prints the {secret.name} in its first line, each time that it is needed. No shell runs it.",
         "pass show uni",
         group=secret.group,
         security="A project file cannot set it: whoever sends you a folder would run a program as you.",

@@ -166,16 +166,18 @@ def _is_text(value: Any, longest: int, lines: bool = False) -> bool:
     return not re.search(r"[\ud800-\udfff]" if lines else r"[\0-\x1f\x7f\ud800-\udfff]", value)
 
 
-def choice(*names: str) -> Kind:
-    """One of some names."""
+def choice(*names: str, none: bool = False) -> Kind:
+    """One of some names; with ``none`` also None."""
 
-    def check(field: str, value: Any) -> str:
+    def check(field: str, value: Any) -> str | None:
+        if value is None and none:
+            return None
         if not isinstance(value, str) or value not in names:
-            listed = ", ".join(f'"{name}"' for name in names)
+            listed = ", ".join(f'"{name}"' for name in names) + (", or None" if none else "")
             raise ConfigError(field, value, f"must be one of {listed}")
         return value
 
-    return Kind("name", check, str.strip)
+    return Kind("name", check, _or_none(str.strip) if none else str.strip)
 
 
 def number(least: float, most: float) -> Kind:

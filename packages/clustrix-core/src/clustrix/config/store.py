@@ -169,6 +169,27 @@ class Settings:
             )
             self._forget_snapshot()
 
+    def hold(self, profile: str | None, values: Mapping[str, Any], without: Iterable[str] = ()) -> None:
+        """Have a profile hold, or none, with just these values of its own; they count as given to ``configure()``.
+
+        What was given earlier of these names, and of those in ``without``, is forgotten.  All or nothing.  Raises ConfigError.
+        """
+        origin = Origin(origins.CONFIGURE, profile=profile or "")
+        checked = {}
+        for name, value in values.items():
+            field = self.known.find(name)
+            if field is None:
+                raise unknown(name, value, self.known.all())
+            checked[name] = Value(field.check(name, value), origin)
+        plain = self.plain()
+        own = {name: plain[name] for name in without if name in plain} | checked if profile else {}
+        with self._lock:
+            before = self._explicit
+            kept = {name: value for name, value in before.values.items() if name not in {*checked, *without}}
+            profiles = {**before.profiles, **({profile: own} if profile else {})}
+            self._explicit = Layer(kept | ({} if profile else checked), Value(profile, origin), profiles)
+            self._forget_snapshot()
+
     @property
     def explicit(self) -> Layer:
         """What ``configure()`` and ``load()`` have set."""
@@ -218,6 +239,15 @@ class Settings:
             return Resolved(values, found.origins, profile, self.known)
         snapshot = self._fresh()
         return Resolved(snapshot.bare, lambda: _origins(snapshot.values, {}), snapshot.profile, self.known)
+
+    def plain(self) -> dict[str, Value]:
+        """What holds without any profile."""
+        return self._fresh().plain
+
+    def layers(self) -> list[Layer]:
+        """What files and environment say, each by itself, lowest first."""
+        self._fresh()
+        return [] if self._latest is None else self._latest.layers
 
     def profiles(self) -> dict[str, dict[str, Value]]:
         """All profiles of files, by name."""

@@ -26,6 +26,7 @@ KINDS = (
     "price source",
     "ipython extension",
     "display",
+    "connection test",
 )
 _NAME = r"[a-z][a-z0-9_-]{0,39}"
 _TARGET = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
@@ -128,6 +129,14 @@ class Registry:
     def price_source(self, name: str, target: str, *, title: str = "") -> None:
         """Says what a machine costs an hour."""
         self._add("price source", name, target, title or name)
+
+    def connection_test(self, name: str, target: str, *, title: str = "") -> None:
+        """Looks at the place of the backend ``name`` as a job would find it.
+
+        ``target``: called with the settings and with ``ask``, a coroutine function that takes a ``clustrix.backends.Question`` and gives
+        a person's answer, or None; an async generator of ``clustrix.plugins.checks.Check``, each as soon as it is known.  It leaves nothing behind.
+        """
+        self._add("connection test", name, target, title or name)
 
     def ipython_extension(self, name: str, target: str, *, title: str = "") -> None:
         """Part of what ``%load_ext clustrix`` brings.

@@ -33,6 +33,11 @@ ENDS = "ends"
 PROGRESS = "progress"
 """What a job tells of how far it is; of a map's worker, with its number."""
 
+DISPLAY = "\x1b]7077;"
+DISPLAY_END = "\x07"
+"""Around what a job displays, where it stands among its output: JSON in base64, with ``data`` that maps types of content to contents.
+It is a command to the terminal which none knows, and so all leave out."""
+
 EX_SOFTWARE = 70
 """The runner itself failed."""
 EX_CLAIMED = 75

@@ -1,0 +1,1 @@
+"""``%%cluster``: a cell that runs as a job."""

@@ -1,0 +1,1 @@
+"""``%clustrix``: what is set, what runs, and the commands of the shell."""

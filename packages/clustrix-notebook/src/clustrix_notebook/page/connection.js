@@ -1,0 +1,90 @@
+// The connection test: each step with its result and its cure, questions in between.
+
+import { button, fill, freshId, h } from "./dom.js";
+import { coded } from "./tips.js";
+
+const SILENT_MS = 8000;
+const MARKS = { ok: "✓", warning: "!", failed: "✗" };
+
+export class Connection {
+  constructor(asking, act, closed) {
+    this.act = act;
+    this.steps = h("ol", { class: "clx-steps", role: "log", "aria-label": "Steps of the connection test" });
+    this.doing = h("p", { class: "clx-doing", role: "status" });
+    this.question = h("form", { class: "clx-question", hidden: true });
+    this.stopping = button("Stop", () => act("stop"));
+    this.element = h("section", { class: "clx-panel", "aria-label": "Connection test", hidden: true },
+      h("h3", {}, "Connection test"), this.steps, this.question, this.doing,
+      h("div", { class: "clx-buttons" }, this.stopping, button("Close", () => { act("stop"); this.element.hidden = true; closed(); })));
+    asking.on((message) => this.hear(message));
+  }
+
+  async start() {
+    this.element.hidden = false;
+    fill(this.steps);
+    this.run(true, "starting");
+    const answer = await this.act("test");
+    if (answer.error) this.run(false, answer.error);
+  }
+
+  run(running, text) {
+    fill(this.doing, text + (running ? " …" : ""));
+    this.doing.classList.toggle("clx-running", running);
+    this.stopping.disabled = !running;
+    clearTimeout(this.silence);
+    if (running) {
+      this.silence = setTimeout(() => {
+        this.run(false, "The kernel says nothing any more: it may have died or been restarted. Run this cell again, then test once more.");
+        this.question.hidden = true;
+      }, SILENT_MS);
+    }
+  }
+
+  hear(message) {
+    if (!message.event) return;
+    this.element.hidden = false;
+    if (message.event === "alive") this.run(true, this.doing.textContent.replace(/ …$/, ""));
+    else if (message.event === "doing") this.run(true, message.text);
+    else if (message.event === "step") this.steps.append(step(message));
+    else if (message.event === "ask") this.ask(message);
+    else if (message.event === "answered") this.question.hidden = true;
+    else if (message.event === "done") {
+      this.question.hidden = true;
+      this.run(false, message.text);
+      this.doing.classList.toggle("clx-wrong", message.whole === false);
+    }
+  }
+
+  ask({ number, kind, text, echo, host }) {
+    const answer = (value) => {
+      this.question.hidden = true;
+      this.act("answer", { number, text: value });
+    };
+    this.question.hidden = false;
+    this.question.onsubmit = (event) => event.preventDefault();
+    const words = h("p", { class: "clx-asked" }, kind === "trust" ? text : `[${host}] ${text.trim()}`);
+    if (kind === "trust") {
+      fill(this.question, words,
+        h("div", { class: "clx-buttons" }, button("These are the host's: trust them", () => answer("yes"), { class: "clx-button clx-main" }),
+          button("Do not trust them", () => answer(null))));
+    } else {
+      const id = freshId("answer");
+      const input = h("input", { id, type: echo ? "text" : "password", class: "clx-control", autocomplete: "off" });
+      this.question.onsubmit = (event) => {
+        event.preventDefault();
+        answer(input.value);
+        input.value = "";
+      };
+      fill(this.question, h("label", { for: id }, words), input,
+        h("div", { class: "clx-buttons" }, h("button", { type: "submit", class: "clx-button clx-main" }, "Answer"),
+          button("Do not answer", () => answer(null))));
+    }
+    this.question.querySelector("input, button").focus();
+  }
+}
+
+function step({ what, state, found, advice }) {
+  return h("li", { class: `clx-step clx-${state}`, "data-what": what },
+    h("span", { class: "clx-mark", role: "img", "aria-label": state }, MARKS[state] ?? "·"),
+    h("div", {}, h("strong", {}, what), ": ", found, advice && h("p", { class: "clx-advice" }, "→ ", coded(advice))));
+}

@@ -1,0 +1,164 @@
+// The form for settings: a view of the one draft that the kernel has.  Showing, hiding and typing need no kernel.
+
+import { Asking } from "./asking.js";
+import { Connection } from "./connection.js";
+import { button, fill, h, hideStill } from "./dom.js";
+import { Importing } from "./importing.js";
+import { Profiles } from "./profiles.js";
+import { matters, Row, SecretRow } from "./rows.js";
+import { Saving } from "./saving.js";
+import { openTips } from "./tips.js";
+
+const CHECK_MS = 120;
+// What these come to is told where they were asked for.
+const OWN_WORDS = new Set(["plan", "new", "copy", "rename", "import", "test", "answer", "stop", "keep secret", "remove secret", "find secret"]);
+
+class Form {
+  constructor(model, element) {
+    this.model = model;
+    this.rows = new Map();
+    this.groups = [];
+    this.timer = 0;
+    this.busy = h("span", { class: "clx-busy" });
+    this.said = h("div", { class: "clx-said", role: "status" });
+    this.trouble = h("div", { class: "clx-trouble", role: "alert", hidden: true });
+    this.conflicts = h("div", { class: "clx-conflicts", hidden: true });
+    this.asking = new Asking(model, (text) => fill(this.busy, text));
+    this.act = (act, more) => this.perform(act, more);
+    this.profiles = new Profiles(this.act);
+    this.saving = new Saving(this.act, model.get("view").files, () => this.saveButton.focus());
+    this.importing = new Importing(this.act, () => this.importButton.focus());
+    this.connection = new Connection(this.asking, this.act, () => this.testButton.focus());
+    this.testButton = button("Test connection", () => this.connection.start());
+    this.saveButton = button("Save…", () => this.saving.open());
+    this.importButton = button("Import…", () => this.importing.open());
+    this.build(element);
+    this.listen();
+    this.update();
+  }
+
+  build(element) {
+    const body = h("div", { class: "clx-body" }, this.model.get("groups").map((group) => this.group(group)));
+    openTips(body);
+    this.holds = h("span", { class: "clx-holds" });
+    this.panel = h("section", { class: "clx clx-form", "aria-label": "clustrix settings" },
+      h("header", { class: "clx-head" }, h("h2", {}, "clustrix"), this.holds, this.busy),
+      this.profiles.element,
+      h("div", { class: "clx-buttons clx-acts", role: "group", "aria-label": "These settings" },
+        button("Apply", () => this.act("apply"), { class: "clx-button clx-main", title: "Have this hold in this notebook" }),
+        this.saveButton, this.importButton, this.testButton),
+      this.said, this.trouble, this.conflicts, this.saving.element, this.importing.element, this.connection.element, body);
+    this.panel.addEventListener("keydown", (event) => event.stopPropagation()); // keys of the notebook's command mode
+    element.append(this.panel);
+  }
+
+  group(group) {
+    const rows = group.fields.map((field) => {
+      const row = field.control === "secret" ? new SecretRow(field, this.act) : new Row(field, (name, text) => this.typed(name, text));
+      this.rows.set(field.name, row);
+      return row;
+    });
+    const element = h("fieldset", { class: "clx-group", "data-group": group.name }, h("legend", {}, group.title),
+      group.problems.map((problem) => h("p", { class: "clx-problem clx-broken" }, problem)),
+      rows.map((row) => row.element));
+    this.groups.push({ element, rows, broken: group.problems.length > 0 });
+    return element;
+  }
+
+  listen() {
+    this.heard = Object.entries({
+      "change:edits": () => this.update(),
+      "change:checked": () => this.showProblems(),
+      "change:view": () => this.update(),
+    });
+    for (const [event, react] of this.heard) this.model.on(event, react);
+  }
+
+  close() {
+    for (const [event, react] of this.heard) this.model.off(event, react);
+    clearTimeout(this.timer);
+    this.asking.close();
+  }
+
+  texts() {
+    return this.model.get("edits").texts;
+  }
+
+  // What a field has, where it is not set too.
+  valueOf(name) {
+    return this.texts()[name] || this.model.get("view").below[name]?.[0] || "";
+  }
+
+  typed(name, text) {
+    const edits = this.model.get("edits");
+    const texts = { ...edits.texts, [name]: text };
+    if (!text) delete texts[name];
+    // Other views of the same form follow at once; the kernel a moment later.
+    this.model.set("edits", { ...edits, texts, number: edits.number + 1 });
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.model.save_changes(), CHECK_MS);
+  }
+
+  async perform(act, more) {
+    if (this.timer) this.model.save_changes();
+    const answer = await this.asking.ask(act, more);
+    if (!OWN_WORDS.has(act)) {
+      fill(this.said, answer.error ?? (answer.said ?? []).map((text) => h("p", {}, text)));
+      this.said.classList.toggle("clx-wrong", Boolean(answer.error));
+    }
+    return answer;
+  }
+
+  update() {
+    const view = this.model.get("view");
+    this.profiles.update(view);
+    fill(this.holds, view.held ? `profile ${view.held} holds` : "no profile holds");
+    this.trouble.hidden = !view.trouble;
+    fill(this.trouble, view.trouble);
+    this.showConflicts(view.conflicts);
+    const texts = this.texts();
+    for (const [name, row] of this.rows) {
+      row.setText(texts[name] ?? "");
+      if (view.below[name]) row.setBelow(view.below[name]);
+    }
+    this.showFields();
+    this.showProblems();
+  }
+
+  showFields() {
+    const valueOf = (name) => this.valueOf(name);
+    const place = valueOf("cluster_type");
+    for (const { element, rows, broken } of this.groups) {
+      let any = broken;
+      for (const row of rows) {
+        const visible = matters(row.field, valueOf);
+        row.show(visible, place);
+        any = any || visible;
+      }
+      element.hidden = !any;
+    }
+  }
+
+  showProblems() {
+    const { problems } = this.model.get("checked");
+    for (const [name, row] of this.rows) row.setProblem(problems[name] ?? "");
+  }
+
+  showConflicts(conflicts) {
+    this.conflicts.hidden = conflicts.length === 0;
+    fill(this.conflicts, conflicts.length > 0 && h("p", {}, "The file was changed by another program, also where you have changed something:"),
+      conflicts.map(({ name, mine, theirs }) => h("p", { class: "clx-conflict" },
+        h("strong", {}, name), ` here: ${mine || "not set"}; in the file: ${theirs || "not set"} `,
+        button("Keep mine", () => this.act("settle", { name, mine: true }), { "aria-label": `Keep mine, ${name}` }),
+        button("Take the file's", () => this.act("settle", { name, mine: false }), { "aria-label": `Take the file's, ${name}` }))));
+  }
+}
+
+export function renderForm({ model, el }) {
+  const show = hideStill(model.get("still"));
+  const form = new Form(model, el);
+  return () => {
+    form.close();
+    show();
+  };
+}

@@ -1,0 +1,11 @@
+// What a widget of clustrix is: its model says which of the views.
+
+import { renderForm } from "./form.js";
+
+const VIEWS = { form: renderForm };
+
+export default {
+  render(context) {
+    return VIEWS[context.model.get("shows")](context);
+  },
+};

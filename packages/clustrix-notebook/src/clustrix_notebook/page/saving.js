@@ -1,0 +1,61 @@
+// Saving: first the difference, then the file.
+
+import { button, fill, freshId, h } from "./dom.js";
+
+export class Saving {
+  constructor(act, files, closed) {
+    this.act = act;
+    this.closed = closed;
+    this.files = files;
+    this.target = "user";
+    this.name = freshId("target");
+    this.list = h("div", { class: "clx-diffs", "aria-live": "polite" });
+    this.go = button("Save", () => this.save(), { class: "clx-button clx-main" });
+    this.element = h("section", { class: "clx-panel", "aria-label": "Save", hidden: true });
+  }
+
+  async open() {
+    const radios = Object.entries(this.files).map(([target, path]) => h("label", { class: "clx-choice" },
+      h("input", {
+        type: "radio", name: this.name, value: target, checked: target === this.target,
+        onchange: () => { this.target = target; this.look(); },
+      }),
+      ` ${target === "user" ? "Yours" : "The project's"}: ${path}`));
+    fill(this.element, h("h3", {}, "Save"),
+      h("fieldset", { class: "clx-targets" }, h("legend", {}, "New values go to"), radios), this.list,
+      h("div", { class: "clx-buttons" }, this.go, button("Cancel", () => this.close())));
+    this.element.hidden = false;
+    await this.look();
+    this.element.querySelector("input:checked")?.focus();
+  }
+
+  async look() {
+    const answer = await this.act("plan", { target: this.target });
+    this.files_ = answer.files ?? [];
+    this.go.disabled = this.files_.length === 0;
+    if (answer.error) fill(this.list, h("p", { class: "clx-problem" }, answer.error));
+    else fill(this.list, this.files_.map(difference));
+  }
+
+  async save() {
+    const digests = Object.fromEntries(this.files_.map((file) => [file.path, file.digest]));
+    const answer = await this.act("save", { target: this.target, digests });
+    if (!answer.error) this.close();
+    else {
+      await this.look();
+      this.list.prepend(h("p", { class: "clx-problem", role: "alert" }, answer.error));
+    }
+  }
+
+  close() {
+    this.element.hidden = true;
+    this.closed();
+  }
+}
+
+function difference(file) {
+  const kinds = { "+": "clx-added", "-": "clx-removed", "@": "clx-at" };
+  return h("figure", { class: "clx-diff" }, h("figcaption", {}, file.path),
+    h("pre", { tabindex: "0", "aria-label": `What changes in ${file.path}` },
+      file.lines.map((line) => h("span", { class: kinds[line[0]] ?? "" }, `${line}\n`))));
+}

@@ -1,0 +1,74 @@
+"""A browser, and a JupyterLab with its own settings and jobs for each module."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.lab import Lab
+from tests.browser.notebook import Notebook
+from tests.core.support import end_everything
+from tests.testbed.packages import why_not
+
+Open = Callable[..., Notebook]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, without a window."""
+    reason = why_not("browser")
+    if reason:
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """JupyterLab; its kernels find settings and jobs in folders of their own."""
+    folder = tmp_path_factory.mktemp("lab")
+    state, config = folder / "state", folder / "settings"
+    state.mkdir()
+    config.mkdir()
+    found = Lab(folder, XDG_STATE_HOME=str(state), XDG_CONFIG_HOME=str(config))
+    yield found
+    found.stop()
+    end_everything(state)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that knows nothing of others."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(20_000)
+    yield context.new_page()
+    context.close()
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def notebook(lab: Lab, page: Page, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Open a notebook with some cells; its kernel ends with the test."""
+
+    def opened(*cells: str, on: Page | None = None) -> Notebook:
+        return Notebook(lab, on or page, f"n{next(_numbers)}.ipynb", *cells)
+
+    yield opened
+    lab.end_kernels()
+
+
+@pytest.fixture
+def settings(lab: Lab) -> Iterator[Path]:
+    """The user's own file of settings, which is not there at first."""
+    path = lab.folder / "settings" / "clustrix" / "config.yml"
+    path.unlink(missing_ok=True)
+    yield path
+    path.unlink(missing_ok=True)
