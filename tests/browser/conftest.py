@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser.form import SHOW, Form
 from tests.browser.lab import Lab
 from tests.browser.notebook import Notebook
 from tests.core.support import end_everything
 from tests.testbed.packages import why_not
 
 Open = Callable[..., Notebook]
+Show = Callable[..., Form]
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +31,7 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab; its kernels find settings and jobs in folders of their own."""
     folder = tmp_path_factory.mktemp("lab")
@@ -39,7 +41,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     found = Lab(folder, XDG_STATE_HOME=str(state), XDG_CONFIG_HOME=str(config))
     yield found
     found.stop()
-    end_everything(state)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(state))
+        end_everything(state)
 
 
 @pytest.fixture
@@ -72,3 +76,28 @@ def settings(lab: Lab) -> Iterator[Path]:
     path.unlink(missing_ok=True)
     yield path
     path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def project(lab: Lab) -> Iterator[Path]:
+    """The project's file of the notebooks, which is not there at first."""
+    path = lab.notebooks / "clustrix.yml"
+    path.unlink(missing_ok=True)
+    yield path
+    path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def form(lab: Lab, notebook: Open, settings: Path, project: Path) -> Show:
+    """Show the form in a new notebook, by its first cell; no draft is left of other tests.  ``before``: what that cell does before."""
+    for path in (lab.folder / "state").rglob("drafts-*.json"):
+        path.unlink()
+
+    def shown(*cells: str, user: str = "", before: str = "", on: Page | None = None) -> Form:
+        if user:
+            settings.parent.mkdir(exist_ok=True)
+            settings.write_text(user, encoding="utf-8")
+        opened = notebook(f"{before}\n{SHOW}", *cells, on=on)
+        return Form(opened, opened.run(0))
+
+    return shown

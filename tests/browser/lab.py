@@ -57,7 +57,11 @@ class Lab:
 
     def _places(self) -> dict[str, str]:
         names = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "run"}
-        names |= {"IPYTHONDIR": "ipython", "JUPYTERLAB_WORKSPACES_DIR": "ws", "JUPYTERLAB_SETTINGS_DIR": "set"}
+        names |= {
+            "IPYTHONDIR": "ipython",
+            "JUPYTERLAB_WORKSPACES_DIR": "ws",
+            "JUPYTERLAB_SETTINGS_DIR": "set",
+        }
         return {variable: str(self.folder / name) for variable, name in names.items()}
 
     def _await(self) -> None:

@@ -70,7 +70,9 @@ class Notebook:
 
     def restart(self) -> None:
         """Another kernel, as from the menu."""
-        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+        self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+        )
         self.ready()
 
     def save(self) -> Any:

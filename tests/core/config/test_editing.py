@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from clustrix.config import yamltext
-from clustrix.config.editing import save, set_value, with_value
+from clustrix.config.editing import (
+    save,
+    set_value,
+    with_profile_renamed,
+    with_value,
+    without_profile,
+    without_value,
+)
 from clustrix.errors import ConfigError, ConfigFileError
 from tests.core.config.conftest import World
 
@@ -63,7 +71,7 @@ def test_new_value_goes_to_the_end() -> None:
 @pytest.mark.parametrize(
     ("text", "profile"),
     [
-        ("default_cores:\n  - 1\n", ""),
+        ("default_cores:\n  - 1 # one\n", ""),
         ("a: 1\n...\n", ""),
         ("profiles: {hpc: {}}\n", "gpu"),
         ("- 1\n", ""),
@@ -168,10 +176,10 @@ def test_failed_save_leaves_the_file_alone(world: World) -> None:
     found = world.settings()
     found.configure({"default_cores": 4})
     path = world.home / "a.yml"
-    path.write_text("default_cores:\n  - 1\n")
+    path.write_text("default_cores:\n  - 1 # one\n")
     with pytest.raises(ConfigFileError, match="cannot be edited"):
         save(found, str(path))
-    assert path.read_text() == "default_cores:\n  - 1\n"
+    assert path.read_text() == "default_cores:\n  - 1 # one\n"
     assert sorted(os.listdir(world.home)) == ["a.yml", "work"]
     with pytest.raises(ConfigFileError, match="cannot be read"):
         save(found, str(path / "below.yml"))
@@ -196,3 +204,158 @@ def test_secret_is_never_set_in_a_file(world: World) -> None:
         set_value(world.settings(), str(world.user), "token", "hunter2")
     assert "hunter2" not in f"{caught.value} {caught.value.args}"
     assert not world.user.exists()
+
+
+# -- taking out and naming
+
+TAKEN = """\
+# of the lab
+profiles:
+  hpc:
+    default_cores: 16
+    # of hpc
+
+  # the cards
+  gpu:
+    environment_variables:
+      A: b
+      C: |
+        text
+    default_cores: 4   # of 8
+  "my one": {default_cores: 3, default_time: 5}
+default_time: 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "left"),
+    [
+        (
+            "hpc",
+            TAKEN.replace("  hpc:\n    default_cores: 16\n    # of hpc\n", ""),
+        ),
+        ("gpu", TAKEN[: TAKEN.index("  gpu:")] + TAKEN[TAKEN.index('  "my one"') :]),
+        ("my one", TAKEN.replace('  "my one": {default_cores: 3, default_time: 5}\n', "")),
+        ("other", TAKEN),
+    ],
+)
+def test_profile_is_taken_out_and_nothing_else(profile: str, left: str) -> None:
+    """Wherever it stands; with the comments in it, and without those of the next one."""
+    assert without_profile("x.yml", TAKEN, profile) == left
+
+
+@pytest.mark.parametrize(
+    ("profile", "name", "old"),
+    [
+        ("", "default_time", "default_time: 5\n"),
+        ("hpc", "default_cores", "    default_cores: 16\n"),
+        ("gpu", "default_cores", "    default_cores: 4   # of 8\n"),
+        (
+            "gpu",
+            "environment_variables",
+            "    environment_variables:\n      A: b\n      C: |\n        text\n",
+        ),
+        ("my one", "default_cores", "default_cores: 3, "),
+        ("my one", "default_time", ", default_time: 5"),
+        ("my one", "default_memory", ""),
+        ("other", "default_cores", ""),
+    ],
+)
+def test_value_is_taken_out_and_nothing_else(profile: str, name: str, old: str) -> None:
+    """Of one line, of several, and out of braces."""
+    assert without_value("x.yml", TAKEN, name, profile) == (
+        TAKEN[::-1].replace(old[::-1], "", 1)[::-1] if old else TAKEN
+    )
+
+
+@pytest.mark.parametrize("new", ["hpc2", "a: b", "#1", "é", '"', "true", "123", "'x' y"])
+def test_profile_is_renamed_and_nothing_else(new: str) -> None:
+    """Whatever its new name means in YAML, it is that name when it is read."""
+    for old in ("hpc", "gpu", "my one"):
+        text = with_profile_renamed("x.yml", TAKEN, old, new)
+        found = yamltext.parse("x.yml", text)
+        assert found is not None
+        assert list(found.plain()["profiles"]) == [
+            new if name == old else name for name in ("hpc", "gpu", "my one")
+        ]
+        changed = [
+            (one, two) for one, two in zip(TAKEN.splitlines(), text.splitlines(), strict=True) if one != two
+        ]
+        assert len(changed) == 1
+    assert with_profile_renamed("x.yml", TAKEN, "other", new) == TAKEN
+
+
+def test_profile_gets_no_name_that_another_has() -> None:
+    """One of the two would be lost."""
+    with pytest.raises(ConfigFileError, match="Call the profile gpu there yourself"):
+        with_profile_renamed("x.yml", TAKEN, "hpc", "gpu")
+
+
+@pytest.mark.parametrize(
+    "text", ["profiles:\n", "profiles: {}\n", "profiles: {}  # none\n", "profiles: null\n"]
+)
+def test_first_profile_goes_below_profiles_that_are_empty(text: str) -> None:
+    """As they are when the last one was taken out."""
+    found = yamltext.parse("x.yml", with_value("x.yml", text + "a: 1\n", "default_cores", 2, "p"))
+    assert found is not None
+    assert found.plain() == {"a": 1, "profiles": {"p": {"default_cores": 2}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "left"),
+    [
+        ("a:\n  - x\n  - y\nb: 1\n", ["z"], 'a: ["z"]\nb: 1\n'),
+        ("a:\n- x\n\n# of b\nb: 1\n", ["z"], 'a: ["z"]\n\n# of b\nb: 1\n'),
+        ("a:\n  X: y\n  Z:\n", {"X": "w"}, 'a: {"X": "w"}\n'),
+    ],
+)
+def test_value_of_several_lines_is_replaced(text: str, value: Any, left: str) -> None:
+    """What follows it stays where it is."""
+    assert with_value("x.yml", text, "a", value) == left
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    before=documents,
+    profiles=st.dictionaries(keys, st.dictionaries(keys, plain, max_size=3), max_size=3),
+    name=keys,
+    profile=st.just("") | keys,
+    new=st.text(min_size=1, max_size=4),
+    flow=st.booleans() | st.none(),
+)
+def test_text_without_something_reads_back_as_meant(
+    before: Any, profiles: Any, name: str, profile: str, new: str, flow: bool | None
+) -> None:
+    """Whatever the file: a value is gone, a profile is gone or has its new name, and nothing else has changed, or it is refused."""
+    import yaml
+
+    whole = {**before, "profiles": profiles} if profiles else before
+    text = yaml.safe_dump(whole, default_flow_style=flow, allow_unicode=True)
+    assume(new not in profiles and new.isprintable())
+
+    def plain_of(edit: Any) -> Any:
+        with suppress(ConfigFileError):
+            found = yamltext.parse("x.yml", edit)
+            return (found.plain() if found is not None else None) or {}
+        raise AssertionError(f"cannot be read any more: {edit!r}")
+
+    def left(given: Any) -> Any:
+        """Empty profiles are as good as none."""
+        some = {key: value for key, value in (given.get("profiles") or {}).items() if value}
+        return {key: value for key, value in given.items() if key != "profiles"}, some
+
+    old = plain_of(text)
+    with suppress(ConfigFileError):
+        wanted = json.loads(json.dumps(old))
+        into = (wanted.get("profiles") or {}).get(profile) or {} if profile else wanted
+        into.pop(name, None)
+        assert left(plain_of(without_value("x.yml", text, name, profile))) == left(wanted)
+    with suppress(ConfigFileError):
+        wanted = json.loads(json.dumps(old))
+        (wanted.get("profiles") or {}).pop(profile, None)
+        assert left(plain_of(without_profile("x.yml", text, profile))) == left(wanted)
+    with suppress(ConfigFileError):
+        wanted = json.loads(json.dumps(old))
+        if profile in (wanted.get("profiles") or {}):
+            wanted["profiles"][new] = wanted["profiles"].pop(profile)
+        assert plain_of(with_profile_renamed("x.yml", text, profile, new)) == wanted

@@ -435,3 +435,72 @@ def test_unknown_name_in_a_file_is_an_error_with_its_line(world: World) -> None:
             UnknownOption, match=f"{path}:{line}: unknown option 'default_coers'; did you mean"
         ):
             world.settings().current()
+
+
+# -- a form
+
+
+def test_profile_holds_with_just_its_own_values(world: World) -> None:
+    """What the file has of it and is not wanted is as it would be without the profile; whatever was configured of it is forgotten."""
+    world.write_user(PROFILES)
+    found = world.settings()
+    found.configure({"default_cores": 5, "default_time": 60})
+    found.hold("hpc", {"default_cores": 32}, ["default_memory"])
+    current = found.current()
+    assert (current.profile, current["default_cores"], current["default_memory"]) == ("hpc", 32, None)
+    assert current["default_time"] == 60
+    assert str(current.origin("default_cores")) == "configure(), profile hpc"
+    found.hold("new", {"host": "new.uni.edu"})
+    assert (found.current()["host"], found.current()["default_cores"]) == ("new.uni.edu", 2)
+    assert found.resolve({"profile": "hpc"})["default_cores"] == 32
+    found.hold(None, {"default_cores": 3}, ["default_time"])
+    current = found.current()
+    assert (current.profile, current["default_cores"], current["default_time"]) == (None, 3, None)
+
+
+def test_what_cannot_hold_changes_nothing(world: World) -> None:
+    """A wrong value and a wrong name, beside right ones."""
+    found = world.settings()
+    found.configure({"default_cores": 5})
+    before = found.explicit
+    with pytest.raises(ConfigError, match="default_cores"):
+        found.hold("hpc", {"host": "a", "default_cores": 0})
+    with pytest.raises(UnknownOption, match="default_coers"):
+        found.hold("hpc", {"host": "a", "default_coers": 1})
+    assert found.explicit == before
+
+
+def test_layers_are_each_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What files and environment say, lowest first; and what holds without any profile, also while one does."""
+    world.write_user("profile: hpc\n" + PROFILES)
+    world.write_project("default_cores: 3\n")
+    monkeypatch.setenv("CLUSTRIX_HOST", "a")
+    found = world.settings()
+    user, project, environment = found.layers()
+    assert [value.value for value in user.values.values()] == [2]
+    assert set(user.profiles) == {"hpc", "gpu"}
+    assert project.values["default_cores"].origin.layer == "project file"
+    assert set(environment.values) == {"host"}
+    assert (found.current()["default_memory"], found.plain()["default_memory"].value) == (64 * 2**30, None)
+    assert found.plain()["default_cores"].value == 3
+
+
+def test_file_is_looked_at_again_when_somebody_asks(world: World) -> None:
+    """However little time has gone by since."""
+    world.write_user("default_cores: 2\n")
+    found = world.settings()
+    assert found.current()["default_cores"] == 2
+    world.write_user("default_cores: 33\n")
+    found.look_again()
+    assert found.current()["default_cores"] == 33
+
+
+def test_copy_has_the_same_and_is_another(world: World) -> None:
+    """What is set in it is not seen in the first, and it knows the same fields."""
+    world.write_user(PROFILES)
+    found = world.settings()
+    found.configure({"host": "a", "profile": "hpc"})
+    copy = found.copy()
+    assert dict(copy.current()) == dict(found.current())
+    copy.configure({"host": "b"})
+    assert found.current()["host"] == "a"

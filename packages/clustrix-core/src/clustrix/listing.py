@@ -58,10 +58,12 @@ class JobRow(NamedTuple):
 class JobList(Displayed, Sequence[JobRow]):
     """Jobs, the newest first.  Prints as a table, also in a notebook."""
 
-    def __init__(self, rows: Sequence[JobRow], more: bool = False) -> None:
+    def __init__(self, rows: Sequence[JobRow], more: bool = False, query: Query | None = None) -> None:
         self._rows = rows
         self.more = more
         """Whether there are older ones, which the limit left out."""
+        self.query = query
+        """What was asked for, for who shows the list as it changes; None for a part of one."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -132,7 +134,7 @@ def jobs(
     more = query if query.limit is None else query._replace(limit=query.limit + 1)
     with closing(Journal(state_place())) as journal:
         found = [_row(text) for text in journal.listed(more)]
-    return JobList(found[: query.limit], query.limit is not None and len(found) > query.limit)
+    return JobList(found[: query.limit], query.limit is not None and len(found) > query.limit, query)
 
 
 def rows_as_json(**which: Any) -> Iterator[bytes]:

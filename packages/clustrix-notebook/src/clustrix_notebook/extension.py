@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-_KEYS = ("%clustrix", "%%cluster")
-
 
 class Extension:
     """What clustrix asks of a plugin that brings magics."""
@@ -29,8 +27,7 @@ class Extension:
         Extension.unload(shell)
         shell.register_magic_function(clustrix, "line", "clustrix")
         shell.register_magic_function(cluster, "cell", "cluster")
-        shell.set_hook("complete_command", _complete_clustrix, str_key="%clustrix")
-        shell.set_hook("complete_command", _complete_cluster, str_key="%%cluster")
+        shell.Completer.custom_matchers.append(_complete)
         shell.input_transformers_cleanup.insert(0, _with_a_body)
 
     @staticmethod
@@ -39,12 +36,12 @@ class Extension:
         magics = shell.magics_manager.magics
         magics["line"].pop("clustrix", None)
         magics["cell"].pop("cluster", None)
-        completers = shell.strdispatchers.get("complete_command")
-        for key in _KEYS:
-            if completers is not None:
-                completers.strs.pop(key, None)
-        if _with_a_body in shell.input_transformers_cleanup:
-            shell.input_transformers_cleanup.remove(_with_a_body)
+        for added, among in (
+            (_complete, shell.Completer.custom_matchers),
+            (_with_a_body, shell.input_transformers_cleanup),
+        ):
+            if added in among:
+                among.remove(added)
 
 
 def _with_a_body(lines: list[str]) -> list[str]:
@@ -54,13 +51,19 @@ def _with_a_body(lines: list[str]) -> list[str]:
     return lines
 
 
-def _complete_clustrix(shell: Any, event: Any) -> list[str]:
-    from clustrix_notebook.lines.completing import of_clustrix
-
-    return of_clustrix(event.text_until_cursor)
+# IPython asks whether a cell is complete by such transformers, too; with a line below, every one would be.
+_with_a_body.has_side_effects = True  # type: ignore[attr-defined]
 
 
-def _complete_cluster(shell: Any, event: Any) -> list[str]:
-    from clustrix_notebook.lines.completing import of_cluster
+def _complete(context: Any) -> Any:
+    """On the lines of the magics, in place of all else that IPython would offer."""
+    line = context.full_text.split("\n")[context.cursor_line][: context.cursor_position]
+    if not line.lstrip().startswith(("%clustrix ", "%%cluster ")):
+        return {"completions": []}
+    from clustrix_notebook.lines.completing import completions
 
-    return of_cluster(event.text_until_cursor)
+    return completions(line.lstrip())
+
+
+_complete.matcher_api_version = 2  # type: ignore[attr-defined]  # how IPython knows what it takes and gives
+_complete.matcher_identifier = "clustrix"  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ _STYLE = """\
 <style>
 @keyframes clx-late { from { max-height: 0; overflow: hidden; visibility: hidden; } to { max-height: none; } }
 .clx-still { animation: clx-late 1s step-end; font-size: 13px; }
+.clx-still p { margin: 4px 0 !important; }
 .clx-still table { border-collapse: collapse; }
 .clx-still :is(td, th) { text-align: left !important; padding: 2px 10px 2px 0; vertical-align: top; white-space: pre-wrap; }
 .jp-OutputArea-child:has(.clx-still) + .jp-OutputArea-child > .jp-OutputArea-output.jupyter-widgets { display: none; }

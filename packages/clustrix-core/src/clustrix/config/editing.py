@@ -129,16 +129,39 @@ def _without_lines(
 ) -> str:
     """The text without an entry of a mapping, if what is left is what is ``meant``."""
     node = mapping.value[name]
-    if mapping.block:
-        lines = text.splitlines(keepends=True)
-        last = max(text.count("\n", 0, max(node.end - 1, 0)) + 1, node.line)
-        found = "".join(lines[: node.line - 1] + lines[last:])
-        with suppress(ConfigFileError):
-            if meant(yamltext.parse(path, found)):
-                return found
+    found = _without_entry(text, node) if mapping.block else _without_part(text, node)
+    with suppress(ConfigFileError):
+        if meant(yamltext.parse(path, found)):
+            return found
     raise ConfigFileError(
         path, "it cannot be edited without writing it anew", f"Take {name} out of it yourself.", node.line
     )
+
+
+def _without_entry(text: str, node: Node) -> str:
+    """Without the lines of an entry, and the comments that are further to the right below them."""
+    lines = text.splitlines(keepends=True)
+    last = _last_line(text, node)
+    while re.match(rf" {{{node.column + 1},}}#", "".join(lines[last : last + 1])):
+        last += 1
+    return "".join(lines[: node.line - 1] + lines[last:])
+
+
+def _without_part(text: str, node: Node) -> str:
+    """Without an entry of a mapping in braces, and its comma."""
+    begin = sum(map(len, text.splitlines(keepends=True)[: node.line - 1])) + node.column
+    comma = re.compile(r"\s*,\s*").match(text, node.end)
+    before = text[:begin] if comma else re.sub(r",\s*$", "", text[:begin])
+    return before + text[comma.end() if comma else node.end :]
+
+
+def _last_line(text: str, node: Node) -> int:
+    """The line in which a value ends, from 1 on; the parser's end of what is written line by line is where the next thing begins."""
+    inner = list(node.value.values()) if isinstance(node.value, dict) else node.value
+    if inner and isinstance(inner, list) and text[node.start] not in "{[":
+        return _last_line(text, inner[-1])
+    end = node.start + len(text[node.start : node.end].rstrip())
+    return max(text.count("\n", 0, max(end - 1, 0)) + 1, node.line)
 
 
 def _profile_of(root: Node | None, profile: str) -> Node | None:
@@ -227,6 +250,9 @@ def _edited(text: str, root: Node | None, name: str, value: Any, profile: str) -
     profiles = root.value.get(_PROFILES)
     if profiles is None:
         return text + end + f"{_PROFILES}:\n  {_key(profile)}:\n    {line}\n" if root.block else None
+    if not profiles.value and not profiles.block:  # none, or {}
+        new = f"\n  {_key(profile)}:\n    {line}"
+        return text[: profiles.start].rstrip(" ") + new + text[profiles.end :]
     if not isinstance(profiles.value, dict) or not profiles.block:
         return None
     inner = profiles.value.get(profile)
@@ -249,7 +275,7 @@ def _with_entry(text: str, mapping: Node, name: str, line: str, value: Any) -> s
     old = mapping.value.get(name)
     if old is not None:
         if old.block or (isinstance(old.value, list) and text[old.start] != "["):
-            return None
+            return _with_lines_replaced(text, old, line)
         space = " " if old.start == old.end else ""
         return text[: old.start] + space + written(value) + text[old.end :]
     if not mapping.block:
@@ -262,6 +288,15 @@ def _with_entry(text: str, mapping: Node, name: str, line: str, value: Any) -> s
     if isinstance(last.value, (dict, list)):
         return _before_first(text, mapping, f"{' ' * column}{line}\n")
     return _after_line(text, last.end, f"{' ' * column}{line}\n")
+
+
+def _with_lines_replaced(text: str, old: Node, line: str) -> str | None:
+    """A value that is written line by line, written in one; not where a comment would be lost."""
+    lines = text.splitlines(keepends=True)
+    last = _last_line(text, old)
+    if any("#" in one for one in lines[old.line - 1 : last]):
+        return None
+    return "".join([*lines[: old.line - 1], f"{' ' * old.column}{line}\n", *lines[last:]])
 
 
 def _after_line(text: str, index: int, new: str) -> str:

@@ -148,6 +148,15 @@ def delete(settings: Settings, entry: Entry) -> bool:
     return True
 
 
+def rename(settings: Settings, old: str, new: str) -> None:
+    """Have what the keyring has for a profile be for another.  Raises SecretUnavailable."""
+    for name, field in settings.known.all().items():
+        found = _ask(name, "get_password", SERVICE, Entry(name, old).user) if field.secret else None
+        if found is not None:
+            _ask(name, "set_password", SERVICE, Entry(name, new).user, found)
+            _ask(name, "delete_password", SERVICE, Entry(name, old).user)
+
+
 def whereabouts(settings: Settings, resolved: Resolved) -> dict[str, str]:
     """Each secret's name, and where it would come from; nothing is revealed, and no command is run."""
     return {

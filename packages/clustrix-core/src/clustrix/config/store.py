@@ -8,6 +8,7 @@ needed, and looked at again when the folder has changed or a second has gone by;
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -121,6 +122,7 @@ class Settings:
         user_file: str | None = None,
     ) -> None:
         self.known = Known(fields)
+        self._fields = fields
         self._environ = os.environ if environ is None else environ
         self._user_file = user_file
         self._lock = threading.Lock()
@@ -200,6 +202,18 @@ class Settings:
         with self._lock:
             self._explicit = explicit
             self._forget_snapshot()
+
+    def copy(self) -> Settings:
+        """Another that has the same; what is set in it is not seen here."""
+        found = Settings(fields=self._fields, environ=self._environ, user_file=self._user_file)
+        found._explicit = self._explicit
+        return found
+
+    def look_again(self) -> None:
+        """Have the files be looked at with the next question, however little time has gone by."""
+        with self._lock:
+            if self._latest is not None:
+                self._latest = self._latest._replace(at_s=-math.inf)
 
     def _forget_snapshot(self) -> None:
         if self._latest is not None:

@@ -13,6 +13,7 @@ are few.  A row is an object with these members, which are not renamed, nor take
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -61,6 +62,15 @@ class Query(NamedTuple):
             "ORDER BY 1 DESC LIMIT ?"
         )
         return statement, [before, *values, before, *values, -1 if self.limit is None else self.limit]
+
+    def later(self, newest: int, unfinished: Sequence[int]) -> tuple[str, list[Any]]:
+        """The same for what may have changed since somebody looked: what is newer than ``newest``, what was ``unfinished`` then, what is now."""
+        condition, values = self._condition()
+        statement = (
+            f"SELECT job, row FROM listed WHERE (job > ? OR job IN (SELECT value FROM json_each(?))) AND {condition} "
+            f"UNION ALL SELECT seq, {_ROW} FROM jobs WHERE seq IN ({_LIVE_ONES}) AND {condition} ORDER BY 1 DESC"
+        )
+        return statement, [newest, json.dumps(list(unfinished)), *values, *values]
 
     def piece(self, before: int) -> tuple[str, list[Any]]:
         """The same for one value: their JSON with commas between, in UTF-8; with it the last's number, and how many they are."""

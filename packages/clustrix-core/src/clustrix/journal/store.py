@@ -145,6 +145,22 @@ class Journal:
         with self._connection.read() as sql:
             return [row for _, row in sql.execute(*query.rows())]
 
+    def numbered(self, query: Query) -> list[tuple[int, str]]:
+        """The same, each with its job's number."""
+        with self._connection.read() as sql:
+            return list(sql.execute(*query.rows()))
+
+    def later(self, query: Query, newest: int, unfinished: Sequence[int]) -> list[tuple[int, str]]:
+        """Of these only what may be others than when somebody looked: see ``Query.later``."""
+        with self._connection.read() as sql:
+            return list(sql.execute(*query.later(newest, unfinished)))
+
+    def version(self) -> int:
+        """Another number as soon as another process has written something."""
+        with self._connection.read() as sql:
+            found: int = sql.execute("PRAGMA data_version").fetchone()[0]
+            return found
+
     def listed_as_json(self, query: Query) -> Iterator[bytes]:
         """The same as pieces of one JSON list, in UTF-8."""
         last, left, mark = 1 << 62, query.limit, b"["

@@ -169,7 +169,7 @@ def _load(point: Point, manager: pluggy.PluginManager) -> Plugin:
         if api != HOOK_API:
             return make(time.perf_counter() - began, problem=_other_api(distribution, api))
         _ask(manager, module, registry)
-        strange = next((field for field in registry.declared if type(field).__name__ != "Field"), None)
+        strange = next((field for field in registry.declared if not _is_field(field)), None)
         if strange is not None:
             raise PluginError(
                 distribution, f"{strange!r} is no Field", "declare it with clustrix.config.Field"
@@ -180,6 +180,11 @@ def _load(point: Point, manager: pluggy.PluginManager) -> Plugin:
         problem = f"it could not be loaded: {type(error).__name__}: {error}"
         return make(time.perf_counter() - began, problem=problem)
     return make(time.perf_counter() - began, tuple(registry.entries), tuple(registry.declared))
+
+
+def _is_field(declared: Any) -> bool:
+    # By name: the class is not imported for everybody.
+    return type(declared).__name__ == "Field" and isinstance(declared.name, str)
 
 
 def _target(text: str) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
 from types import TracebackType
 from typing import Any
 
 from clustrix.errors import ClustrixError
+from clustrix_notebook.cells.frames import make_readable
 
 
 class CellError(ClustrixError):
@@ -29,8 +29,10 @@ def with_traceback(shell: Any, error: BaseException, trace: TracebackType | None
 
     def render() -> list[str]:
         error.__traceback__ = trace
-        found = shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0)
-        return list(found)
+        make_readable(error)
+        return list(
+            shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__, tb_offset=0)
+        )
 
     return _rendered(error, render)
 
@@ -62,8 +64,3 @@ def syntax_error(shell: Any, error: SyntaxError) -> BaseException:
         return list(shell.SyntaxTB.structured_traceback(type(error), error, []))
 
     return _rendered(Shown(str(error)), render)
-
-
-def text_of(error: BaseException) -> str:
-    """Type and text, for where there is no shell."""
-    return "".join(traceback.format_exception_only(type(error), error)).strip()

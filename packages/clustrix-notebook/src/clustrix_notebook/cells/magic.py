@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def _result(shell: Any, job: AsyncJobResult[Any]) -> Any:
         failure, trace = error, _trace_there(job, error)
     else:
         return _taken(shell, names)
-    _take_until_error(shell, failure)
+    _take_until(shell, failure)
     raise with_traceback(shell, failure, trace)
 
 
@@ -93,14 +94,26 @@ def _taken(shell: Any, names: Homecoming) -> Any:
     return names.value
 
 
-def _take_until_error(shell: Any, error: BaseException) -> None:
+def _take_until(shell: Any, error: BaseException) -> None:
+    """Have the names that were assigned until then."""
     import pickle
 
     from clustrix_notebook.cells.far.homecoming import RAISED
 
     packed = vars(error).pop(RAISED, None)
-    if packed is not None:
-        _taken(shell, pickle.loads(packed))
+    if packed is None:
+        return
+    names: Homecoming = pickle.loads(packed)
+    _taken(shell, names)
+    _take_class(error, names.error)
+
+
+def _take_class(error: BaseException, cls: type[BaseException] | None) -> None:
+    """Where the cell has defined its class anew, the error came home as one of the notebook's old class."""
+    if cls is None or type(error) is cls or type(error).__qualname__ != cls.__qualname__:
+        return
+    with suppress(TypeError):  # they are laid out differently in memory
+        error.__class__ = cls
 
 
 def _say_lost(lost: dict[str, str]) -> None:

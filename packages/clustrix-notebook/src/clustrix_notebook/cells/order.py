@@ -49,7 +49,9 @@ def order_of(line: str) -> Order:
         elif word in ("-o", "--output") or word.startswith("--output="):
             order = order._replace(output=_output(word, words))
         elif word.startswith("-"):
-            raise CellError(f"unknown option {word}: there are -o NAME, --async and --help; others are written as cores=4")
+            raise CellError(
+                f"unknown option {word}: there are -o NAME, --async and --help; others are written as cores=4"
+            )
         elif "=" in word:
             name, value = _pair(word)
             options[name] = value
@@ -62,7 +64,9 @@ def order_of(line: str) -> Order:
 def _output(word: str, words: Iterator[str]) -> str:
     name = word.partition("=")[2] if "=" in word else next(words, "")
     if not name.isidentifier() or keyword.iskeyword(name):
-        raise CellError(f"{word} takes a name for the job's handle, as in -o job" + (f", not {name!r}" if name else ""))
+        raise CellError(
+            f"{word} takes a name for the job's handle, as in -o job" + (f", not {name!r}" if name else "")
+        )
     return name
 
 
@@ -70,7 +74,7 @@ def _pair(word: str) -> tuple[str, Any]:
     from clustrix.config import fields
 
     name, _, text = word.partition("=")
-    if not name or word.endswith("=") and name not in fields.OPTIONS:
+    if not name or (word.endswith("=") and name not in fields.OPTIONS):
         raise CellError("write options without spaces around the equals sign, as in cores=4")
     field = fields.OPTIONS.get(name) or fields._plugin_option(name)
     if field is None:
@@ -82,7 +86,9 @@ def _add_profile(options: dict[str, Any], word: str) -> None:
     if word in names_of_options():
         raise CellError(f"{word} is an option: write {word}=VALUE, without spaces around the equals sign")
     if "profile" in options:
-        raise CellError(f"{options['profile']!r} and {word!r}: there can be one profile. Options are written as cores=4")
+        raise CellError(
+            f"{options['profile']!r} and {word!r}: there can be one profile. Options are written as cores=4"
+        )
     options["profile"] = word
 
 

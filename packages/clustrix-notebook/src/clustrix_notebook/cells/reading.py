@@ -64,7 +64,8 @@ def _at_top(tree: ast.AST) -> Iterator[ast.AST]:
 
 def _compiled(body: Sequence[ast.stmt]) -> types.CodeType:
     module = ast.Module(body=list(body), type_ignores=[])
-    return compile(module, "<cell>", "exec", flags=FLAGS, dont_inherit=True)
+    code: types.CodeType = compile(module, "<cell>", "exec", flags=FLAGS, dont_inherit=True)
+    return code
 
 
 def _steps(code: types.CodeType) -> Iterator[tuple[str, Any]]:

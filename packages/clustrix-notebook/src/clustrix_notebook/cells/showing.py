@@ -13,9 +13,7 @@ def show(content: str) -> None:
     with suppress(ValueError, KeyError, TypeError):  # the job has printed the mark by itself
         message = json.loads(base64.b64decode(content))
         if "clear" in message:
-            from IPython.display import clear_output
-
-            clear_output(wait=message["clear"])
+            _ipython().clear_output(wait=message["clear"])
             return
         publish(message["data"], message["metadata"], message["id"], message["update"])
 
@@ -24,7 +22,12 @@ def publish(
     data: dict[str, Any], metadata: dict[str, Any], display_id: str | None = None, update: bool = False
 ) -> None:
     """As if it had been displayed here."""
-    from IPython.display import publish_display_data
-
     transient = {"display_id": display_id} if display_id else None
-    publish_display_data(data, metadata, transient=transient, update=update)
+    _ipython().publish_display_data(data, metadata, transient=transient, update=update)
+
+
+def _ipython() -> Any:
+    """Untyped as it is."""
+    import IPython.display
+
+    return IPython.display

@@ -23,7 +23,7 @@ class Source(NamedTuple):
     code: types.CodeType
     filename: str
     text: str
-    """As the user sees it, its first line included."""
+    """With the numbers of lines that the user sees."""
     reads: frozenset[str]
     assigned: tuple[str, ...]
     submodules: tuple[str, ...]
@@ -33,15 +33,19 @@ class Source(NamedTuple):
 
 def understand(shell: Any, body: str) -> Source:
     """Raises SyntaxError with the cell's own lines, CellError for what only a notebook can do."""
-    text, above = _whole(shell, body)
+    # IPython shows lines of a traceback only if the whole is Python.
+    above = "".join(f"# {line}\n" for line in _above(shell, body))
+    text = above + _as_python(shell, body)
     filename = shell.compile.cache(text, shell.execution_count, raw_code=text)
-    python = "\n" * above + _as_python(shell, body)
     flags = FLAGS | (shell.compile.flags & _FUTURE_FLAGS)
-    tree = compile(python, filename, "exec", flags=flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+    tree = compile(text, filename, "exec", flags=flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+    compile(
+        tree, filename, "exec", flags=flags, dont_inherit=True
+    )  # what cannot be is told of the cell, not of a part
     tree = _ShellLines().visit(tree)
     reads, title = read_by(tree) | _in_commands(tree), _title(tree, text)
     assigned = tuple(sorted(assigned_by(tree)))
-    if tree.body and isinstance(tree.body[-1], ast.Expr) and not _is_silenced(python):
+    if tree.body and isinstance(tree.body[-1], ast.Expr) and not _is_silenced(text):
         last = tree.body[-1]
         target = ast.copy_location(ast.Name(LAST, ast.Store()), last)
         tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
@@ -56,14 +60,13 @@ def understand(shell: Any, body: str) -> Source:
     return Source(code, filename, text, frozenset(reads), assigned, tuple(sorted(submodules)), title)
 
 
-def _whole(shell: Any, body: str) -> tuple[str, int]:
-    """The cell with its first line, and how many lines stand above the body."""
+def _above(shell: Any, body: str) -> list[str]:
+    """The lines of the cell that stand above the body."""
     history = shell.history_manager.input_hist_raw if shell.history_manager is not None else [""]
     raw = history[-1].replace("\r\n", "\n") if history else ""
     at = raw.rstrip("\n").rfind(body.rstrip("\n")) if body.strip() else -1
-    if at > 0 and "%%cluster" in raw[:at]:
-        return raw, raw.count("\n", 0, at)
-    return f"%%cluster\n{body}", 1
+    above = raw[:at].splitlines() if at > 0 else []
+    return above if any("%%cluster" in line for line in above) else ["%%cluster"]
 
 
 def _as_python(shell: Any, body: str) -> str:
@@ -133,8 +136,8 @@ def _title(tree: ast.Module, text: str) -> str:
     return lines[first - 1].strip() if 0 < first <= len(lines) else ""
 
 
-def _is_silenced(python: str) -> bool:
+def _is_silenced(text: str) -> bool:
     """Whether it ends with a semicolon, as notebooks have it for a value that shall not be shown."""
-    tokens = tokenize.generate_tokens(io.StringIO(python).readline)
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     kept = [token.string for token in tokens if token.type not in _NOTHING]
     return bool(kept) and kept[-1] == ";"

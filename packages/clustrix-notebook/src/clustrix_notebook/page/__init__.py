@@ -36,5 +36,5 @@ def source(name: str) -> str:
 
 @functools.cache
 def style() -> str:
-    """The style sheet."""
-    return source("style.css")
+    """The style sheets."""
+    return source("style.css") + source("jobs.css")

@@ -9,12 +9,12 @@ const MARKS = { ok: "✓", warning: "!", failed: "✗" };
 export class Connection {
   constructor(asking, act, closed) {
     this.act = act;
-    this.steps = h("ol", { class: "clx-steps", role: "log", "aria-label": "Steps of the connection test" });
+    this.steps = h("ol", { class: "clx-steps" });
     this.doing = h("p", { class: "clx-doing", role: "status" });
     this.question = h("form", { class: "clx-question", hidden: true });
     this.stopping = button("Stop", () => act("stop"));
     this.element = h("section", { class: "clx-panel", "aria-label": "Connection test", hidden: true },
-      h("h3", {}, "Connection test"), this.steps, this.question, this.doing,
+      h("h3", {}, "Connection test"), h("div", { role: "log", "aria-label": "Steps of the connection test" }, this.steps), this.question, this.doing,
       h("div", { class: "clx-buttons" }, this.stopping, button("Close", () => { act("stop"); this.element.hidden = true; closed(); })));
     asking.on((message) => this.hear(message));
   }
@@ -34,7 +34,7 @@ export class Connection {
     clearTimeout(this.silence);
     if (running) {
       this.silence = setTimeout(() => {
-        this.run(false, "The kernel says nothing any more: it may have died or been restarted. Run this cell again, then test once more.");
+        this.run(false, "The kernel says nothing any more: it is busy with a cell, or it has died or been restarted. Then run this cell again, and test once more.");
         this.question.hidden = true;
       }, SILENT_MS);
     }

@@ -17,11 +17,13 @@ export function fill(element, ...children) {
   return element;
 }
 
+// Each widget has this module for itself, and all are in one page.
+const stem = Math.random().toString(36).slice(2, 8);
 let numbers = 0;
 
 export function freshId(what) {
   numbers += 1;
-  return `clx-${what}-${numbers}`;
+  return `clx-${what}-${stem}-${numbers}`;
 }
 
 export function button(label, act, more = {}) {

@@ -9,7 +9,6 @@ import { matters, Row, SecretRow } from "./rows.js";
 import { Saving } from "./saving.js";
 import { openTips } from "./tips.js";
 
-const CHECK_MS = 120;
 // What these come to is told where they were asked for.
 const OWN_WORDS = new Set(["plan", "new", "copy", "rename", "import", "test", "answer", "stop", "keep secret", "remove secret", "find secret"]);
 
@@ -18,7 +17,6 @@ class Form {
     this.model = model;
     this.rows = new Map();
     this.groups = [];
-    this.timer = 0;
     this.busy = h("span", { class: "clx-busy" });
     this.said = h("div", { class: "clx-said", role: "status" });
     this.trouble = h("div", { class: "clx-trouble", role: "alert", hidden: true });
@@ -26,7 +24,7 @@ class Form {
     this.asking = new Asking(model, (text) => fill(this.busy, text));
     this.act = (act, more) => this.perform(act, more);
     this.profiles = new Profiles(this.act);
-    this.saving = new Saving(this.act, model.get("view").files, () => this.saveButton.focus());
+    this.saving = new Saving(this.act, () => model.get("view").files, () => this.saveButton.focus());
     this.importing = new Importing(this.act, () => this.importButton.focus());
     this.connection = new Connection(this.asking, this.act, () => this.testButton.focus());
     this.testButton = button("Test connection", () => this.connection.start());
@@ -39,7 +37,7 @@ class Form {
 
   build(element) {
     const body = h("div", { class: "clx-body" }, this.model.get("groups").map((group) => this.group(group)));
-    openTips(body);
+    this.closeTips = openTips(body);
     this.holds = h("span", { class: "clx-holds" });
     this.panel = h("section", { class: "clx clx-form", "aria-label": "clustrix settings" },
       h("header", { class: "clx-head" }, h("h2", {}, "clustrix"), this.holds, this.busy),
@@ -68,7 +66,7 @@ class Form {
   listen() {
     this.heard = Object.entries({
       "change:edits": () => this.update(),
-      "change:checked": () => this.showProblems(),
+      "change:checked": () => { this.showFields(); this.showProblems(); },
       "change:view": () => this.update(),
     });
     for (const [event, react] of this.heard) this.model.on(event, react);
@@ -76,7 +74,7 @@ class Form {
 
   close() {
     for (const [event, react] of this.heard) this.model.off(event, react);
-    clearTimeout(this.timer);
+    this.closeTips();
     this.asking.close();
   }
 
@@ -91,17 +89,17 @@ class Form {
 
   typed(name, text) {
     const edits = this.model.get("edits");
-    const texts = { ...edits.texts, [name]: text };
+    const texts = { ...edits.texts, [name]: wellFormed(text) };
     if (!text) delete texts[name];
-    // Other views of the same form follow at once; the kernel a moment later.
-    this.model.set("edits", { ...edits, texts, number: edits.number + 1 });
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.model.save_changes(), CHECK_MS);
+    // Sent at once: what is set and not sent would be overwritten by the echo of what was sent before.  While the kernel has
+    // something to do, the widget's model keeps the latest back by itself.
+    this.model.set("edits", { ...edits, texts });
+    this.model.save_changes();
   }
 
   async perform(act, more) {
-    if (this.timer) this.model.save_changes();
-    const answer = await this.asking.ask(act, more);
+    // What was typed last goes along: it may be kept back yet.
+    const answer = await this.asking.ask(act, { ...more, edits: this.model.get("edits") });
     if (!OWN_WORDS.has(act)) {
       fill(this.said, answer.error ?? (answer.said ?? []).map((text) => h("p", {}, text)));
       this.said.classList.toggle("clx-wrong", Boolean(answer.error));
@@ -126,12 +124,13 @@ class Form {
   }
 
   showFields() {
+    const { problems } = this.model.get("checked");
     const valueOf = (name) => this.valueOf(name);
     const place = valueOf("cluster_type");
     for (const { element, rows, broken } of this.groups) {
       let any = broken;
       for (const row of rows) {
-        const visible = matters(row.field, valueOf);
+        const visible = matters(row.field, valueOf) || Boolean(problems[row.field.name]); // what is wrong is never hidden
         row.show(visible, place);
         any = any || visible;
       }
@@ -144,14 +143,27 @@ class Form {
     for (const [name, row] of this.rows) row.setProblem(problems[name] ?? "");
   }
 
+  async settle(name, mine) {
+    await this.act("settle", { name, mine });
+    (this.conflicts.querySelector("button") ?? this.saveButton).focus();
+  }
+
   showConflicts(conflicts) {
+    const shown = JSON.stringify(conflicts);
+    if (shown === this.shownConflicts) return; // a button that has the focus stays
+    this.shownConflicts = shown;
     this.conflicts.hidden = conflicts.length === 0;
     fill(this.conflicts, conflicts.length > 0 && h("p", {}, "The file was changed by another program, also where you have changed something:"),
       conflicts.map(({ name, mine, theirs }) => h("p", { class: "clx-conflict" },
         h("strong", {}, name), ` here: ${mine || "not set"}; in the file: ${theirs || "not set"} `,
-        button("Keep mine", () => this.act("settle", { name, mine: true }), { "aria-label": `Keep mine, ${name}` }),
-        button("Take the file's", () => this.act("settle", { name, mine: false }), { "aria-label": `Take the file's, ${name}` }))));
+        button("Keep mine", () => this.settle(name, true), { "aria-label": `Keep mine, ${name}` }),
+        button("Take the file's", () => this.settle(name, false), { "aria-label": `Take the file's, ${name}` }))));
   }
+}
+
+// Halves of characters can neither be sent nor stored.
+function wellFormed(text) {
+  return text.toWellFormed ? text.toWellFormed() : text;
 }
 
 export function renderForm({ model, el }) {

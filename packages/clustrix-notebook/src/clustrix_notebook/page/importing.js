@@ -11,7 +11,7 @@ export class Importing {
     this.result = h("div", { class: "clx-problem", role: "alert" });
     this.name = "";
     this.text.addEventListener("input", () => { this.name = ""; });
-    const file = h("input", { type: "file", accept: ".yml,.yaml,.json,.toml", "aria-label": "A file of settings", onchange: () => this.read(file.files[0]) });
+    const file = h("input", { type: "file", accept: ".yml,.yaml,.json,.toml", "aria-label": "A file of settings", onchange: async () => { await this.read(file.files[0]); file.value = ""; } });
     this.element = h("section", { class: "clx-panel", "aria-label": "Import", hidden: true },
       h("h3", {}, "Import"),
       h("label", { for: id }, "Paste YAML, JSON or TOML, or drop a file here"), this.text, this.result,
@@ -23,12 +23,16 @@ export class Importing {
       event.stopPropagation();
       const dropped = event.dataTransfer.files[0];
       if (dropped) this.read(dropped);
-      else this.text.value = event.dataTransfer.getData("text");
+      else {
+        this.text.value = event.dataTransfer.getData("text");
+        this.name = "";
+      }
     });
   }
 
   open() {
     this.element.hidden = false;
+    fill(this.result);
     this.text.focus();
   }
 

@@ -1,8 +1,9 @@
 // What a widget of clustrix is: its model says which of the views.
 
 import { renderForm } from "./form.js";
+import { renderJobs } from "./jobs.js";
 
-const VIEWS = { form: renderForm };
+const VIEWS = { form: renderForm, jobs: renderJobs };
 
 export default {
   render(context) {

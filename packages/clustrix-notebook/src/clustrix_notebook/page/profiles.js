@@ -9,7 +9,7 @@ export class Profiles {
   constructor(act) {
     this.act = act;
     const id = freshId("profile");
-    this.select = h("select", { id, class: "clx-control", onchange: () => act("choose", { name: this.select.value }) });
+    this.select = h("select", { id, class: "clx-control", onchange: () => this.choose() });
     this.naming = h("form", { class: "clx-naming", hidden: true });
     this.renaming = button("Rename…", () => this.ask("Rename it to", "rename", this.view.edited));
     this.deleting = button("Delete", () => act(this.deleted() ? "undelete" : "delete"));
@@ -33,6 +33,9 @@ export class Profiles {
 
   update(view) {
     this.view = view;
+    const shown = JSON.stringify([view.profiles, view.edited]);
+    if (shown === this.shown) return; // a list that is open stays open
+    this.shown = shown;
     fill(this.select, view.profiles.map((profile) => {
       const marks = [profile.holds && "holds", profile.deleted ? "to be deleted" : profile.changed && "not saved"].filter(Boolean);
       const title = (profile.name || OUTSIDE) + (marks.length ? ` — ${marks.join(", ")}` : "");
@@ -44,6 +47,12 @@ export class Profiles {
     this.deleting.disabled = outside;
     this.deleting.textContent = this.deleted() ? "Undo delete" : "Delete";
     this.discarding.disabled = !this.current()?.changed;
+  }
+
+  // The kernel may refuse the choice.
+  async choose() {
+    await this.act("choose", { name: this.select.value });
+    this.select.value = this.view.edited;
   }
 
   ask(label, act, value) {

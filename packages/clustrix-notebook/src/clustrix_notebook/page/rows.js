@@ -26,7 +26,12 @@ export class Row {
 
   // Not while somebody types in it what it has already.
   setText(text) {
-    if (this.control.value !== text) this.control.value = text;
+    if (this.control.value !== text) {
+      if (this.control.tagName === "SELECT" && text && ![...this.control.options].some((option) => option.value === text)) {
+        this.control.append(h("option", { value: text }, text)); // as it is in a file, whether it can be or not
+      }
+      this.control.value = text;
+    }
     this.element.classList.toggle("clx-set", text !== "");
     if (this.control.tagName === "TEXTAREA") this.control.rows = Math.min(8, Math.max(2, text.split("\n").length));
   }

@@ -15,7 +15,9 @@ export class Saving {
   }
 
   async open() {
-    const radios = Object.entries(this.files).map(([target, path]) => h("label", { class: "clx-choice" },
+    const files = this.files();
+    if (!(this.target in files)) this.target = "user";
+    const radios = Object.entries(files).map(([target, path]) => h("label", { class: "clx-choice" },
       h("input", {
         type: "radio", name: this.name, value: target, checked: target === this.target,
         onchange: () => { this.target = target; this.look(); },
@@ -33,6 +35,7 @@ export class Saving {
     const answer = await this.act("plan", { target: this.target });
     this.files_ = answer.files ?? [];
     this.go.disabled = this.files_.length === 0;
+    if (!answer.error && this.files_.length === 0) answer.error = "The files say that already.";
     if (answer.error) fill(this.list, h("p", { class: "clx-problem" }, answer.error));
     else fill(this.list, this.files_.map(difference));
   }
@@ -56,6 +59,6 @@ export class Saving {
 function difference(file) {
   const kinds = { "+": "clx-added", "-": "clx-removed", "@": "clx-at" };
   return h("figure", { class: "clx-diff" }, h("figcaption", {}, file.path),
-    h("pre", { tabindex: "0", "aria-label": `What changes in ${file.path}` },
+    h("pre", { tabindex: "0", role: "group", "aria-label": `What changes in ${file.path}` },
       file.lines.map((line) => h("span", { class: kinds[line[0]] ?? "" }, `${line}\n`))));
 }

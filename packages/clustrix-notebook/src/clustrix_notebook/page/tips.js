@@ -88,10 +88,12 @@ export function openTips(panel) {
     if (current === row && pinned) hide();
     else show(row, true);
   });
-  panel.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && current) {
-      event.stopPropagation();
-      hide();
-    }
-  });
+  // Also where the focus is elsewhere and the tip is there by hover.
+  const escape = (event) => {
+    if (event.key !== "Escape" || !current) return;
+    event.stopPropagation();
+    hide();
+  };
+  document.addEventListener("keydown", escape, true);
+  return () => document.removeEventListener("keydown", escape, true);
 }

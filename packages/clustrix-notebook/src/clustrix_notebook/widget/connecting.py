@@ -10,6 +10,7 @@ import itertools
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from clustrix import plugins
@@ -21,6 +22,7 @@ from clustrix.plugins.checks import FAILED, Check, failed, ok
 _ALIVE_SECONDS = 2.0
 """How often the page hears that there is somebody."""
 _JOB_SECONDS = 120.0
+_LOOK_SECONDS = 0.05
 
 Send = Callable[[dict[str, Any]], None]
 
@@ -35,19 +37,26 @@ class ConnectionTest:
         self._task: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._open: dict[int, asyncio.Future[str | None]] = {}
-        self._stopped = False
+        self._stopped = threading.Event()
         self.thread = threading.Thread(target=self._run, name="clustrix-connection-test", daemon=True)
         self.thread.start()
 
     def answer(self, number: int, text: str | None) -> None:
         """What a person says to a question; None: nothing."""
-        self._loop.call_soon_threadsafe(self._answered, number, text)
+        with suppress(RuntimeError):  # it has ended meanwhile
+            self._loop.call_soon_threadsafe(self._answered, number, text)
 
     def stop(self) -> None:
-        """Look no further."""
-        self._stopped = True
-        if self.thread.is_alive():
+        """Look no further, and say nothing any more but that."""
+        if self.thread.is_alive() and not self._stopped.is_set():
+            self._send({"event": "done", "text": "stopped"})
+        self._stopped.set()
+        with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(lambda: self._task.cancel() if self._task else None)
+
+    def _say(self, message: dict[str, Any]) -> None:
+        if not self._stopped.is_set():
+            self._send(message)
 
     def _answered(self, number: int, text: str | None) -> None:
         future = self._open.get(number)
@@ -61,19 +70,20 @@ class ConnectionTest:
             self._loop.close()
 
     async def _test(self) -> None:
+        if self._stopped.is_set():
+            return
         self._task = asyncio.ensure_future(self._steps())
         alive = asyncio.ensure_future(self._say_that_it_lives())
         try:
-            await self._task
-        except asyncio.CancelledError:
-            self._send({"event": "done", "text": "stopped"})
+            with suppress(asyncio.CancelledError):
+                await self._task
         finally:
             alive.cancel()
 
     async def _say_that_it_lives(self) -> None:
         while True:
             await asyncio.sleep(_ALIVE_SECONDS)
-            self._send({"event": "alive"})
+            self._say({"event": "alive"})
 
     async def _steps(self) -> None:
         began = time.monotonic()
@@ -82,17 +92,17 @@ class ConnectionTest:
         try:
             async for check in self._looked(place):
                 whole = whole and check.state != FAILED
-                self._send({"event": "step", **check._asdict()})
+                self._say({"event": "step", **check._asdict()})
             if whole:
-                self._send({"event": "doing", "text": "running a job there"})
-                check = await asyncio.to_thread(run_job, self._settings)
+                self._say({"event": "doing", "text": "running a job there"})
+                check = await asyncio.to_thread(run_job, self._settings, self._stopped)
                 whole = check.state != FAILED
-                self._send({"event": "step", **check._asdict()})
+                self._say({"event": "step", **check._asdict()})
         except Exception as error:  # a plugin's: whatever it is, the page has to hear of it
             whole = False
-            self._send({"event": "step", **failed("test", f"{type(error).__name__}: {error}", "")._asdict()})
+            self._say({"event": "step", **failed("test", f"{type(error).__name__}: {error}", "")._asdict()})
         verdict = f"{place} can be used" if whole else f"{place} cannot be used as it is"
-        self._send(
+        self._say(
             {
                 "event": "done",
                 "text": f"{verdict}; looked for {time.monotonic() - began:.1f} s",
@@ -105,23 +115,23 @@ class ConnectionTest:
         if entry is None:
             yield ok("place", f"{place} has nothing to look at but a job")
             return
-        self._send({"event": "doing", "text": "connecting"})
+        self._say({"event": "doing", "text": "connecting"})
         async for check in entry.load()(self._settings, self._ask):
             yield check
-            self._send({"event": "doing", "text": "looking further"})
+            self._say({"event": "doing", "text": "looking further"})
 
     async def _ask(self, question: Question) -> str | None:
         number = next(self._numbers)
         self._open[number] = self._loop.create_future()
         try:
-            self._send({"event": "ask", "number": number, **question._asdict()})
+            self._say({"event": "ask", "number": number, **question._asdict()})
             return await self._open[number]
         finally:
             del self._open[number]
 
 
-def run_job(settings: Mapping[str, Any]) -> Check:
-    """A job that does nothing, with these settings, there and back."""
+def run_job(settings: Mapping[str, Any], stopped: threading.Event) -> Check:
+    """A job that does nothing, with these settings, there and back; cancelled when somebody has ``stopped``."""
     from clustrix.submission import Subject, submit_call
 
     def call() -> None:
@@ -139,15 +149,16 @@ def run_job(settings: Mapping[str, Any]) -> Check:
     began = time.monotonic()
     try:
         job = submit_call(Subject(call, "connection test", None, quiet), (), {})
-        try:
-            job.result(timeout=_JOB_SECONDS)
-        except TimeoutError as error:
-            job.cancel()
-            return failed(
-                "job",
-                f"{error}",
-                "It was cancelled. See what it waits for: the queue may be full, or its limits too small.",
-            )
+        while not job.done():
+            if stopped.wait(_LOOK_SECONDS) or time.monotonic() - began > _JOB_SECONDS:
+                reason = job.status().reason
+                job.cancel()
+                return failed(
+                    "job",
+                    f"not back after {time.monotonic() - began:.0f} s{f': {reason}' if reason else ''}",
+                    "It was cancelled. See what it waits for: the queue may be full, or its limits too small.",
+                )
+        job.result(timeout=_JOB_SECONDS)
     except (ClustrixError, JobError) as error:
         return failed("job", str(error), "")
     return ok("job", f"ran there and came back after {time.monotonic() - began:.2f} s")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from clustrix import plugins
@@ -37,14 +38,12 @@ def groups() -> list[dict[str, Any]]:
             if field.name in core
             else owners.get(field.name.removesuffix("_command"), owners.get(field.name, ""))
         )
-        name = field.group if isinstance(field.group, str) else owner
+        name = field.group if isinstance(field.group, str) and field.group else owner
         group = found.setdefault(name, _group(name))
         try:
             group["fields"].append(described(field, owner))
         except Exception as error:  # whatever somebody else's declaration does when it is read
-            group["problems"].append(
-                f"{owner}: field {str(field.name)[:80]}: {_why(error)}; tell its authors"
-            )
+            group["problems"].append(f"{owner}: field {field.name[:80]}: {_why(error)}; tell its authors")
     for group in found.values():
         group["fields"].sort(key=lambda field: (bool(field["shown"]), not field["owner"]))
     ordered = sorted(found.values(), key=lambda group: _rank(group["name"]))
@@ -67,6 +66,16 @@ def _rank(name: str) -> int:
     return list(GROUPS).index(name) if name in GROUPS else len(GROUPS)
 
 
+def sound(fields: Mapping[str, Field]) -> dict[str, Field]:
+    """Those that can be described."""
+    found = {}
+    for name, field in fields.items():
+        with suppress(Exception):  # what ``groups`` shows as a problem
+            described(field)
+            found[name] = field
+    return found
+
+
 def _why(error: Exception) -> str:
     return str(error) if isinstance(error, ClustrixError) else f"{type(error).__name__}: {error}"
 
@@ -77,13 +86,14 @@ def described(field: Field, owner: str = "") -> dict[str, Any]:
         field.check(field.name, field.example)
         if field.default is not None:
             field.check(field.name, field.default)
+    help_ = _text(field.help).strip() or "Whoever has declared it says nothing about it."
     return {
         "name": _text(field.name),
         "control": control(field),
         "choices": _choices(field),
-        "help": _text(field.help).replace("None:", "Empty:"),
+        "help": help_.replace("None:", "Empty:"),
         "example": _example(field),
-        "default": text_of(field, field.default),
+        "default": "" if field.default is None else text_of(field, field.default),
         "security": _text(field.security),
         "providers": {_text(place): _text(note) for place, note in field.providers.items()},
         "shown": _shown(field.shown),

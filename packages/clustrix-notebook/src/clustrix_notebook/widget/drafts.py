@@ -22,7 +22,8 @@ from clustrix.journal import state_place
 NO_PROFILE = ""
 """The name of what files say outside of their profiles."""
 Texts = dict[str, str]
-_FILES = (origins.USER, origins.PROJECT)
+FILES = (origins.USER, origins.PROJECT)
+"""The layers that can be written."""
 
 
 class Conflict(NamedTuple):
@@ -40,6 +41,8 @@ class Draft:
         self.name = name
         self.origin: str | None = None
         """The name that it has in the files; None: it is not there."""
+        self.source: str | None = None
+        """The profile that it was copied from; None: none."""
         self.base: Texts = base or {}
         """What the files had when it was begun."""
         self.edits: Texts = {}
@@ -58,6 +61,7 @@ class Draft:
 
     def edit(self, name: str, text: str) -> None:
         """Have a setting be this text."""
+        text = text if text.strip() else ""
         if text.strip() == self.base.get(name, "").strip():
             self.edits.pop(name, None)
         else:
@@ -83,13 +87,16 @@ class Draft:
 
     def as_plain(self) -> dict[str, Any]:
         """For the file of drafts."""
-        return {"origin": self.origin, "base": self.base, "edits": self.edits, "deleted": self.deleted}
+        names = ("origin", "source", "base", "edits", "deleted")
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def of_plain(cls, name: str, plain: Mapping[str, Any]) -> Draft:
         """The other way.  Raises KeyError, TypeError, ValueError for what is none."""
         draft = cls(name, _texts(plain["base"]))
-        draft.origin = None if plain["origin"] is None else str(plain["origin"])
+        draft.origin, draft.source = (
+            None if plain[key] is None else str(plain[key]) for key in ("origin", "source")
+        )
         draft.edits = _texts(plain["edits"])
         draft.deleted = bool(plain["deleted"])
         return draft
@@ -107,15 +114,23 @@ def filed(layers: Iterable[Layer], profile: str) -> dict[str, Value] | None:
         values = layer.values if profile == NO_PROFILE else layer.profiles.get(profile)
         if values is not None:
             there = True
-            found |= {name: value for name, value in values.items() if value.origin.layer in _FILES}
+            found |= {name: value for name, value in values.items() if value.origin.layer in FILES}
     return found if there else None
+
+
+def folder() -> str:
+    """The working directory; that of the user where somebody has removed it."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return os.path.expanduser("~")
 
 
 class Store:
     """The file of drafts of this folder."""
 
     def __init__(self) -> None:
-        digest = hashlib.sha256(os.getcwd().encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        digest = hashlib.sha256(folder().encode("utf-8", "surrogateescape")).hexdigest()[:16]
         self.path = os.path.join(state_place().root, "notebook", f"drafts-{digest}.json")
 
     def load(self) -> tuple[dict[str, Draft], str | None]:
@@ -127,7 +142,6 @@ class Store:
             return drafts, str(found["edited"])
         return {}, None
 
-    def keep(self, drafts: Mapping[str, Draft], edited: str) -> None:
-        """Write them down.  Raises ConfigFileError."""
-        plain = {name: draft.as_plain() for name, draft in drafts.items() if draft.changed}
-        write(self.path, json.dumps({"edited": edited, "drafts": plain}, ensure_ascii=False))
+    def keep(self, drafts: Mapping[str, Any], edited: str) -> None:
+        """Write them down, as ``as_plain`` gives them.  Raises ConfigFileError."""
+        write(self.path, json.dumps({"edited": edited, "drafts": drafts}))

@@ -5,10 +5,13 @@ Handlers run where the kernel runs them, in the main thread or, where JupyterLab
 
 from __future__ import annotations
 
+import atexit
 import functools
+import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import anywidget
@@ -17,97 +20,136 @@ from IPython.display import display, update_display
 
 from clustrix.config import origins, secrets
 from clustrix.config.store import process
-from clustrix.errors import ClustrixError
+from clustrix.errors import ClustrixError, ConfigFileError
 from clustrix_notebook import page, still
+from clustrix_notebook.subshells import answer_beside_cells
 from clustrix_notebook.widget import importing, saving
 from clustrix_notebook.widget.connecting import ConnectionTest
 from clustrix_notebook.widget.describing import groups
-from clustrix_notebook.widget.drafts import Store
+from clustrix_notebook.widget.drafts import Store, Texts
 from clustrix_notebook.widget.editor import Editor
 
 _LOOK_SECONDS = 1.0
 _STILL_SECONDS = 2.0
 """The plain picture follows that much later at most: it is for those who come when nobody types any more."""
 
+_TURNS = 50
+"""So many states of the form are known: a page that has begun with an older one is told the newest."""
+
 Answer = dict[str, Any]
+log = logging.getLogger("clustrix.notebook")
 
 
-class Form(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget is untyped for us
+class Form(anywidget.AnyWidget):
     """One form, shown any number of times."""
 
     _esm = page.script()
     _css = page.style()
     shows = traitlets.Unicode("form").tag(sync=True)
     still = traitlets.Unicode("form").tag(sync=True)
-    groups = traitlets.List().tag(sync=True)
+    groups: Any = traitlets.List().tag(sync=True)
     """The fields, as ``describing`` says."""
     edits = traitlets.Dict().tag(sync=True)
-    """What is typed: ``profile``, ``texts``, and a ``number`` that grows with each change."""
+    """What is typed: ``profile``, ``texts``, and ``turn``, which tells the texts that a page has begun with."""
     checked = traitlets.Dict().tag(sync=True)
-    """``problems`` of the texts of that ``number``."""
+    """``problems`` of the texts."""
     view = traitlets.Dict().tag(sync=True)
 
     def __init__(self, editor: Editor) -> None:
         self._editor = editor
+        self._lock = threading.RLock()
+        self._turn = 0
+        self._seen: dict[int, tuple[str, Texts]] = {}
         self._displays: list[str] = []
         self._drawn = ""
         self._drawn_at = 0.0
         self._test_running: ConnectionTest | None = None
-        super().__init__(groups=groups(), **self._state(0))
+        super().__init__(groups=groups(), **self._state())
+        answer_beside_cells(self)
         self.on_msg(self._on_message)
         self.observe(self._on_edits, "edits")
         self._watching = threading.Thread(target=self._watch, name="clustrix-form", daemon=True)
         self._watching.start()
+        atexit.register(self._keep)
 
     def show(self) -> None:
         """One more view, and beside it the plain picture."""
         self._drawn = self._still()
-        handle = display({"text/html": self._drawn, "text/plain": ""}, raw=True, display_id=True)
+        handle = display({"text/html": self._drawn, "text/plain": ""}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         self._displays = [*self._displays[-4:], handle.display_id]
-        display(self)
+        display(self)  # type: ignore[no-untyped-call]
 
     # -- the state of the page
 
-    def _state(self, number: int) -> dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
+        self._turn += 1
+        profile, texts = self._editor.edited, self._editor.texts()
+        self._seen[self._turn] = profile, texts
+        self._seen.pop(self._turn - _TURNS, None)
+        edits = {"profile": profile, "texts": texts, "turn": self._turn}
+        return {"edits": edits, **self._consequences()}
+
+    def _consequences(self) -> dict[str, Any]:
         return {
-            "edits": {"profile": self._editor.edited, "texts": self._editor.texts(), "number": number},
-            "checked": {"problems": self._editor.problems(), "number": number},
+            "checked": {"problems": self._editor.problems()},
             "view": {**self._editor.view(), "files": saving.targets()},
         }
 
     def _refresh(self) -> None:
         """Show what the editor has now."""
-        self._on_own_account = True
-        try:
-            with self.hold_sync():
-                for name, value in self._state(self.edits["number"] + 1).items():
-                    setattr(self, name, value)
-        finally:
-            self._on_own_account = False
+        with self._lock:
+            self._on_own_account = True
+            try:
+                with self.hold_sync():
+                    for name, value in self._state().items():
+                        setattr(self, name, value)
+            finally:
+                self._on_own_account = False
 
     _on_own_account = False
 
     def _on_edits(self, change: Any) -> None:
-        if self._on_own_account:
-            return
-        given = change["new"]
-        if given["profile"] != self._editor.edited:
-            return  # typed before another profile was chosen, and come too late
-        self._editor.edit(given["texts"])
-        self.checked = {"problems": self._editor.problems(), "number": given["number"]}
-        self.view = {**self._editor.view(), "files": saving.targets()}
+        with self._lock:
+            if self._on_own_account:
+                return
+            if self._take(change["new"]):
+                for name, value in self._consequences().items():
+                    setattr(self, name, value)
+            else:
+                self._refresh()
+
+    def _take(self, given: Answer) -> bool:
+        """What somebody has typed since; False if the page did not know yet what there is now.
+
+        A page sends all that it shows.  What it has not touched is not taken: it may be older than what another program has written meanwhile.
+        """
+        turn, profile, texts = int(given["turn"]), str(given["profile"]), dict(given["texts"])
+        of, before = self._seen.get(turn, ("", {}))
+        if turn not in self._seen or of != profile:
+            return False
+        names = {name for name in {*before, *texts} if before.get(name) != texts.get(name)}
+        self._seen[turn] = profile, texts
+        self._editor.edit(profile, {name: str(texts.get(name) or "") for name in names})
+        return turn == self._turn
 
     # -- what the page asks
 
-    def _on_message(self, _: Any, message: dict[str, Any], __: Any) -> None:
+    def _on_message(self, _: Any, message: Answer, __: Any) -> None:
         act = _ACTS.get(str(message.get("act")))
         if act is None:
             return
-        try:
-            answer = act(self, message)
-        except ClustrixError as error:
-            answer = {"error": str(error)}
-        self._refresh()
+        with self._lock:
+            try:
+                if "edits" in message:  # they may be on their way yet
+                    self._take(message["edits"])
+                answer = act(self, message)
+            except ClustrixError as error:
+                answer = {"error": str(error)}
+            except Exception as error:  # the page waits for an answer, whatever a keyring or a plugin raises
+                log.exception("the form could not do what was asked")
+                hidden = "secret" in str(message["act"])
+                answer = {"error": type(error).__name__ if hidden else f"{type(error).__name__}: {error}"}
+            self._refresh()
         self.send({"re": message.get("id"), **answer})
 
     def _apply(self, _: Answer) -> Answer:
@@ -120,15 +162,11 @@ class Form(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget is untyped f
         return {"said": [f"Holds now: jobs run on {held['cluster_type']}{f' at {host}' if host else ''}."]}
 
     def _plan(self, message: Answer) -> Answer:
-        self._editor.settings.layers()
         return {"files": saving.plan(self._editor, message["target"])}
 
     def _save(self, message: Answer) -> Answer:
-        return {
-            "said": [
-                f"Saved: {path}" for path in saving.save(self._editor, message["target"], message["digests"])
-            ]
-        }
+        paths = saving.save(self._editor, message["target"], message["digests"])
+        return {"said": [f"Saved: {path}" for path in paths]}
 
     def _import(self, message: Answer) -> Answer:
         return {"said": importing.take(self._editor, message["text"], message.get("name", ""))}
@@ -166,12 +204,8 @@ class Form(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget is untyped f
         return {"said": "removed from the keyring" if there else "it was not in the keyring"}
 
     def _find_secret(self, message: Answer) -> Answer:
-        settings = self._editor.settings
-        name = self._editor.edited
-        filed = name in settings.profiles()
-        return {
-            "said": secrets.whereabouts(settings, settings.current(name if filed else None))[message["name"]]
-        }
+        places = secrets.whereabouts(self._editor.settings, self._editor.tried())
+        return {"said": places[str(message["name"])]}
 
     def _entry(self, message: Answer) -> secrets.Entry:
         return secrets.Entry(str(message["name"]), self._editor.edited or None)
@@ -189,10 +223,20 @@ class Form(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget is untyped f
             try:
                 if self._editor.refresh():
                     self._refresh()
-                self._editor.keep()
+                self._keep()
                 self._redraw()
-            except ClustrixError as error:
-                self.view = {**self.view, "trouble": str(error)}
+            except Exception as error:  # whatever it is, the next look may find things in order
+                self._tell(
+                    str(error) if isinstance(error, ClustrixError) else f"{type(error).__name__}: {error}"
+                )
+
+    def _keep(self) -> None:
+        with suppress(ConfigFileError):  # no room, no right: the form itself is whole
+            self._editor.keep()
+
+    def _tell(self, trouble: str) -> None:
+        with self._lock:
+            self.view = {**self.view, "trouble": trouble}
 
     def _redraw(self) -> None:
         if time.monotonic() - self._drawn_at < _STILL_SECONDS:
@@ -201,10 +245,10 @@ class Form(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget is untyped f
         if drawn != self._drawn:
             self._drawn, self._drawn_at = drawn, time.monotonic()
             for name in self._displays:
-                update_display({"text/html": drawn, "text/plain": ""}, raw=True, display_id=name)
+                update_display({"text/html": drawn, "text/plain": ""}, raw=True, display_id=name)  # type: ignore[no-untyped-call]
 
     def _still(self) -> str:
-        view, texts = self._editor.view(), self._editor.texts()
+        view, texts = self._editor.view(), self._editor.shown(self._editor.texts())
         held = f"profile {view['held']} holds" if view["held"] else "no profile holds"
         edited = f"profile {view['edited']}" if view["edited"] else "no profile"
         rows = [(name, value, "here") for name, value in texts.items()]

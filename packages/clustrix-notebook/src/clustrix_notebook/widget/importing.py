@@ -12,10 +12,11 @@ from typing import Any
 from clustrix.config import files
 from clustrix.config.fields import unknown
 from clustrix.config.files import Entry
+from clustrix.config.kinds import kind_of
 from clustrix.errors import ConfigError, ConfigFileError
-from clustrix_notebook.widget.drafts import Draft
-from clustrix_notebook.widget.editor import Editor
-from clustrix_notebook.widget.texts import control
+from clustrix_notebook.widget.drafts import NO_PROFILE, Draft
+from clustrix_notebook.widget.editor import Editor, Refused
+from clustrix_notebook.widget.texts import NONE, control
 
 _LARGEST_CHARACTERS = 256 * 1024
 
@@ -31,13 +32,18 @@ def take(editor: Editor, text: str, name: str = "") -> list[str]:
     notes: list[str] = []
     chosen = content.values.pop("profile", None)
     count = _into(editor, editor.edited, content.values, notes)
+    taken = []
     for profile, values in content.profiles.items():
-        if profile not in editor.names():
-            editor.drafts[profile] = Draft(profile)
+        try:
+            if profile == NO_PROFILE or profile not in editor.names():
+                editor.drafts[editor.free(profile)] = Draft(profile)
+        except Refused as error:
+            notes.append(f"profile {profile!r} is not taken over: {error}")
+            continue
+        taken.append(profile)
         count += _into(editor, profile, values, notes)
-    if content.profiles and not content.values:
-        first = next(iter(content.profiles))
-        editor.edited = str(chosen.value) if chosen and chosen.value in content.profiles else first
+    if taken and not content.values:
+        editor.edited = str(chosen.value) if chosen and chosen.value in taken else taken[0]
     return [
         f"{count} settings taken over; nothing is saved yet"
         if count != 1
@@ -75,7 +81,9 @@ def _into(editor: Editor, profile: str, values: dict[str, Entry], notes: list[st
             continue
         text = written(control(field), entry.value)
         if text is None:
-            error = ConfigError(name, entry.value, "cannot stand in the form")
+            error = ConfigError(
+                name, kind_of(entry.value), "cannot stand in the form: write it into the file"
+            )
             notes.append(f"{where}{error}")
             continue
         draft.edit(name, text)
@@ -86,11 +94,15 @@ def _into(editor: Editor, profile: str, values: dict[str, Entry], notes: list[st
 def written(how: str, value: Any) -> str | None:
     """A value of a file as it would be typed; None for what cannot be.  It is not checked: the form does, and shows what is wrong."""
     if value is None:
-        return ""
+        return NONE
     if how == "lines" and isinstance(value, (list, tuple)):
-        return "\n".join(map(str, value))
+        return _joined(list(map(str, value)))
     if how == "pairs" and isinstance(value, dict):
-        return "\n".join(name if entry is True else f"{name}={entry}" for name, entry in value.items())
+        return _joined([name if entry is True else f"{name}={entry}" for name, entry in value.items()])
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value) if isinstance(value, (str, int, float)) else None
+
+
+def _joined(lines: list[str]) -> str | None:
+    return "\n".join(lines) if all(len(line.splitlines()) == 1 for line in lines) else None

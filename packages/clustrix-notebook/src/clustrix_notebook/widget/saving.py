@@ -5,14 +5,15 @@ No value that may be secret is shown: neither those of environment variables, no
 
 from __future__ import annotations
 
-import difflib
 import hashlib
+import json
 import os
-import re
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from clustrix.config import kinds
+from clustrix.config import secrets
 from clustrix.config.editing import (
     text_of,
     with_profile_renamed,
@@ -21,19 +22,26 @@ from clustrix.config.editing import (
     without_value,
     write,
 )
-from clustrix.config.files import PROJECT_NAMES, project_file, user_file
-from clustrix_notebook.widget.drafts import NO_PROFILE, Draft
+from clustrix.config.files import PROJECT_NAMES, PROJECT_VARIABLE, project_file, user_file
+from clustrix.errors import ConfigFileError, SecretUnavailable
+from clustrix_notebook.widget.difference import difference
+from clustrix_notebook.widget.drafts import FILES, NO_PROFILE, Draft, folder
 from clustrix_notebook.widget.editor import Editor, Refused
-from clustrix_notebook.widget.texts import KEPT
 
 Texts = dict[str, tuple[str, str]]
 """By path: what is in the file, and what shall be."""
+_YAML = (".yml", ".yaml")
 
 
 def targets() -> dict[str, str]:
-    """Where one can save: the user's own file and the project's."""
-    project = project_file(os.getcwd()) or os.path.join(os.getcwd(), PROJECT_NAMES[0])
-    return {"user": user_file(), "project": project}
+    """Where one can save: the user's own file, and the project's, unless there shall be none."""
+    found = {"user": user_file()}
+    named = os.environ.get(PROJECT_VARIABLE)
+    if named is None:
+        found["project"] = project_file(folder()) or os.path.join(folder(), PROJECT_NAMES[0])
+    elif named:
+        found["project"] = named
+    return found
 
 
 def plan(editor: Editor, target: str) -> list[dict[str, Any]]:
@@ -41,21 +49,21 @@ def plan(editor: Editor, target: str) -> list[dict[str, Any]]:
 
     Raises ConfigError for a value or a file that cannot be, Refused where there is nothing to save.
     """
-    texts = _texts(editor, target)
-    hidden = _hidden(editor)
+    editor.refresh()
+    fields = editor.settings.known.all().values()
     return [
-        {"path": path, "lines": _diff(before, after, hidden), "digest": _digest(before)}
-        for path, (before, after) in texts.items()
-        if before != after
+        {"path": path, "lines": difference(path, *pair, fields), "digest": _digest(pair)}
+        for path, pair in _texts(editor, target).items()
     ]
 
 
 def save(editor: Editor, target: str, digests: dict[str, str]) -> list[str]:
-    """Write what ``plan`` has shown; returns the paths.  Raises Refused if a file has changed since, and as ``plan`` does."""
-    texts = {path: pair for path, pair in _texts(editor, target).items() if pair[0] != pair[1]}
-    for path, (before, _) in texts.items():
-        if digests.get(path) != _digest(before):
-            raise Refused(f"{path} has changed meanwhile: look at the difference once more")
+    """Write what ``plan`` has shown; returns the paths.  Raises Refused if that is not it any more, and as ``plan`` does."""
+    editor.refresh()
+    texts = _texts(editor, target)
+    for path, pair in texts.items():
+        if digests.get(path) != _digest(pair):
+            raise Refused("something has changed meanwhile: look at the difference once more")
     for path, (_, after) in texts.items():
         write(path, after)
     draft = editor.drafts.pop(editor.edited)
@@ -63,6 +71,9 @@ def save(editor: Editor, target: str, digests: dict[str, str]) -> list[str]:
         editor.edited = NO_PROFILE
     editor.settings.restore(_without_profile(editor, draft))
     editor.refresh()
+    if draft.origin not in (None, draft.name) and not draft.deleted:
+        with suppress(SecretUnavailable):  # there is no keyring, and so nothing to rename
+            secrets.rename(editor.settings, str(draft.origin), draft.name)
     return list(texts)
 
 
@@ -78,34 +89,73 @@ def _without_profile(editor: Editor, draft: Draft) -> Any:
 
 
 def _texts(editor: Editor, target: str) -> Texts:
+    """The files that change."""
     if editor.trouble:
         raise Refused(f"first mend what is wrong there: {editor.trouble}")
     draft = editor.draft()
     if not draft.changed:
         raise Refused("there is nothing to save")
+    if draft.deleted and draft.origin is None:
+        raise Refused("it is in no file: discard the changes, and it is gone")
     if editor.conflicts.get(draft.name):
         raise Refused("decide first about what was changed here and in the file")
-    into = targets()[target]
+    paths = targets()
+    if target not in paths:
+        raise Refused(f"there is no project file, since {PROJECT_VARIABLE} is empty")
     found: Texts = {}
+    values = {} if draft.deleted else editor.changes()  # first of all, since it looks at each of them
     origin = draft.origin
     if origin is not None:
         for path in _files_of(editor, origin):
-            _change(found, path, lambda text, path=path: _prepared(path, text, draft, origin))  # type: ignore[misc]
-    if not draft.deleted:
-        for name, value in editor.changes(draft.name).items():
-            if value is not None:
-                path = _file_of(editor, draft, name) or into
-                _change(found, path, lambda text, path=path, name=name, value=value: with_value(path, text, name, value, draft.name))  # type: ignore[misc]  # fmt: skip
-    return found
+            _change(found, path, partial(_prepared, path, draft=draft, origin=origin))
+        for path in _choosing(editor, origin) if origin != draft.name or draft.deleted else ():
+            _change(found, path, partial(_chosen, path, draft=draft))
+    for name, value in values.items():
+        path = _file_of(editor, draft, name) or paths[target]
+        _change(found, path, partial(_with_value, path, name=name, value=value, profile=draft.name))
+    if not draft.deleted and origin is None and not values:
+        raise Refused("it has nothing in it yet")
+    return {path: pair for path, pair in found.items() if pair[0] != pair[1]}
 
 
 def _prepared(path: str, text: str, draft: Draft, origin: str) -> str:
     """A file that has the profile, without what is taken out of it, and under its new name."""
+    if not path.lower().endswith(_YAML):
+        gone = [name for name, edit in draft.edits.items() if not edit]
+        by_hand = [f"{name} out of it" for name in ([f"profile {origin}"] if draft.deleted else gone)]
+        by_hand += (
+            [f"the name {draft.name} for profile {origin}"] if origin != draft.name and not by_hand else []
+        )
+        if by_hand:
+            raise ConfigFileError(path, _ONLY_YAML, f"Take {', '.join(by_hand)} yourself.")
+        return text
     if draft.deleted:
         return without_profile(path, text, origin)
     for name in [name for name, edit in draft.edits.items() if not edit]:
         text = without_value(path, text, name, origin)
     return with_profile_renamed(path, text, origin, draft.name) if origin != draft.name else text
+
+
+_ONLY_YAML = "only YAML files are edited"
+
+
+def _chosen(path: str, text: str, draft: Draft) -> str:
+    """A file that chooses the profile, and shall not choose what is gone."""
+    if not path.lower().endswith(_YAML):
+        raise ConfigFileError(path, _ONLY_YAML, "Change the line `profile = …` yourself.")
+    if draft.deleted:
+        return without_value(path, text, "profile")
+    return with_value(path, text, "profile", draft.name)
+
+
+def _with_value(path: str, text: str, name: str, value: Any, profile: str) -> str:
+    if path.lower().endswith(_YAML):
+        return with_value(path, text, name, value, profile)
+    parts = ["tool", "clustrix", *(["profiles", json.dumps(profile)] if profile else [])]
+    plain = json.dumps(value, ensure_ascii=False)
+    raise ConfigFileError(
+        path, _ONLY_YAML, f"Write this into it yourself, below [{'.'.join(parts)}]: {name} = {plain}"
+    )
 
 
 def _change(found: Texts, path: str, change: Callable[[str], str]) -> None:
@@ -114,51 +164,26 @@ def _change(found: Texts, path: str, change: Callable[[str], str]) -> None:
 
 
 def _files_of(editor: Editor, profile: str) -> list[str]:
-    """The files that have it."""
-    values = [
-        layer.values if profile == NO_PROFILE else layer.profiles.get(profile)
-        for layer in editor.settings.layers()
-    ]
-    places = {value.origin.where for found in values if found for value in found.values()}
-    return sorted(place for place in places if os.sep in place)
+    """The files that may have it."""
+    places: set[str] = set()
+    for layer in editor.settings.layers():
+        inner = layer.values if profile == NO_PROFILE else layer.profiles.get(profile, {})
+        places |= {value.origin.where for value in inner.values() if value.origin.layer in FILES}
+    # An empty one has no value that tells where it is.
+    return sorted(places | {path for path in targets().values() if path.lower().endswith(_YAML)})
+
+
+def _choosing(editor: Editor, profile: str) -> list[str]:
+    chosen = [layer.profile for layer in editor.settings.layers() if layer.profile is not None]
+    return [one.origin.where for one in chosen if one.value == profile and one.origin.layer in FILES]
 
 
 def _file_of(editor: Editor, draft: Draft, name: str) -> str | None:
     """The file where a value stands that is changed."""
     values = editor.values_filed(draft.origin) if draft.origin is not None else None
-    where = values[name].origin.where if values and name in values else ""
-    return where if os.sep in where else None
+    origin = values[name].origin if values and name in values else None
+    return origin.where if origin is not None and origin.layer in FILES else None
 
 
-def _hidden(editor: Editor) -> re.Pattern[str]:
-    fields = editor.settings.known.all().values()
-    names = [field.name for field in fields if field.secret or field.kind is kinds.VARIABLES]
-    return re.compile(rf"^(\s*[\"']?(?:{'|'.join(map(re.escape, names)) or '-'})[\"']?\s*:)\s*(\S.*)?$")
-
-
-def _diff(before: str, after: str, hidden: re.Pattern[str]) -> list[str]:
-    """Lines that begin with ``+``, ``-`` or a space."""
-    masked = [_masked(text, hidden) for text in (before, after)]
-    lines = difflib.unified_diff(*masked, n=2, lineterm="")
-    found = [line for line in lines if not line.startswith(("---", "+++"))]
-    if not found:  # what differs is what is not shown
-        found = [f"~ {line}" for line in masked[1] if KEPT in line]
-    return found
-
-
-def _masked(text: str, hidden: re.Pattern[str]) -> list[str]:
-    lines: list[str] = []
-    inside: int | None = None
-    for line in text.splitlines():
-        indent = len(line) - len(line.lstrip())
-        if inside is not None and line.strip() and indent > inside:
-            lines.append(re.sub(r"^(\s*[^:]*:?).*$", rf"\1 {KEPT}", line))
-            continue
-        match = hidden.match(line)
-        inside = indent if match else None if line.strip() else inside
-        lines.append(f"{match[1]} {KEPT}" if match and match[2] else line)
-    return lines
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def _digest(pair: tuple[str, str]) -> str:
+    return hashlib.sha256(json.dumps(pair).encode()).hexdigest()

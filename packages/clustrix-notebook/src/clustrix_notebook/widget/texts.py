@@ -10,10 +10,15 @@ from typing import Any
 
 from clustrix.config import kinds
 from clustrix.config.field import Field
+from clustrix.config.kinds import Hidden
 from clustrix.errors import ConfigError
 
 KEPT = "…"
 """Stands for a value that is not shown, and is left as it is."""
+LOST = "(to be typed again)"
+"""Stands for one that was typed and is not kept anywhere, since it may be secret."""
+NONE = "none"
+"""The value None, where it is set: an empty text is what is not set."""
 
 
 def control(field: Field) -> str:
@@ -35,7 +40,7 @@ def control(field: Field) -> str:
 def text_of(field: Field, value: Any) -> str:
     """The text for a checked value; of what may be secret, names only."""
     if value is None:
-        return ""
+        return NONE
     if field.kind is kinds.VARIABLES:
         return "\n".join(f"{name}={KEPT}" for name in value)
     how = control(field)
@@ -69,7 +74,7 @@ def value_of(field: Field, text: str, before: Any = None) -> Any:
     if how == "lines":
         given: Any = [line.strip() for line in text.splitlines() if line.strip()]
     elif how == "pairs":
-        given = _pairs(text, before if isinstance(before, Mapping) else {})
+        given = _pairs(field, text, before if isinstance(before, Mapping) else {})
     else:
         given = field.kind.read(text.strip())
     checked = field.check(field.name, given)
@@ -77,11 +82,23 @@ def value_of(field: Field, text: str, before: Any = None) -> Any:
     return given if isinstance(given, str) and isinstance(checked, (int, float)) else checked
 
 
-def _pairs(text: str, before: Mapping[str, Any]) -> dict[str, Any]:
+def _pairs(field: Field, text: str, before: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for line in filter(None, map(str.strip, text.splitlines())):
-        name, equals, entry = line.partition("=")
-        name = name.strip()
-        kept = entry.strip() == KEPT and name in before
-        found[name] = before[name] if kept else entry.strip() if equals else True
+        name, equals, entry = (part.strip() for part in line.partition("="))
+        if entry == LOST or (entry == KEPT and name not in before):
+            raise ConfigError(
+                field.name, Hidden(), f"the value of {name} is not known any more: type it again, as {name}=…"
+            )
+        same = name in before and equals and str(before[name]) == entry  # a number stays one
+        found[name] = before[name] if same or entry == KEPT else entry if equals else True
     return found
+
+
+def masked(text: str, mark: str) -> str:
+    """Pairs without their values."""
+    return "\n".join(
+        f"{name}={mark}" if equals and entry.strip() != KEPT else line
+        for line in text.splitlines()
+        for name, equals, entry in [line.partition("=")]
+    )

@@ -13,6 +13,8 @@ from clustrix_notebook.cells.far.names import Sent, receive
 
 VALUE = ""
 """Stands among the names for the value of the last expression."""
+ERROR = "!"
+"""Stands among them for the class of the error that has ended the cell, as it is among the names."""
 RAISED = "_clustrix_names"
 """The attribute of an error that has the names which were assigned before it."""
 
@@ -49,13 +51,15 @@ class Homecoming(Mapping[str, Any]):
                 {"__name__": "__main__", "__builtins__": builtins} if home is None else home
             )
             found, lost = receive(self.names, target)
-            for name, modules in self._modules.items():
+            for name, (module, *inner) in self._modules.items():
                 try:
-                    found[name] = [import_module(module) for module in modules][0]
+                    found[name] = import_module(module)
+                    for one in inner:
+                        import_module(one)
                 except Exception as error:  # whatever a module raises when it is imported
                     lost[name] = f"{type(error).__name__}: {error}"
             if home is None:
-                target.update({name: value for name, value in found.items() if name != VALUE})
+                target.update({name: value for name, value in found.items() if name.isidentifier()})
             self._opened = found, lost
         return self._opened[0]
 
@@ -65,6 +69,11 @@ class Homecoming(Mapping[str, Any]):
         return self.open().get(VALUE)
 
     @property
+    def error(self) -> type[BaseException] | None:
+        """The class of what has ended the cell, if something has and it can come home."""
+        return self.open().get(ERROR)
+
+    @property
     def lost(self) -> dict[str, str]:
         """Names whose objects cannot come home, each with the reason."""
         self.open()
@@ -72,12 +81,12 @@ class Homecoming(Mapping[str, Any]):
         return {**self._refused, **self._opened[1]}
 
     def __getitem__(self, name: str) -> Any:
-        if name == VALUE:
+        if name in (VALUE, ERROR):
             raise KeyError(name)
         return self.open()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in self.open() if name != VALUE)
+        return (name for name in self.open() if name not in (VALUE, ERROR))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

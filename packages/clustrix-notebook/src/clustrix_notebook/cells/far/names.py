@@ -109,7 +109,9 @@ Make = Callable[[Any, Callable[[memoryview], None]], NamePickler]
 
 def send(values: Iterable[tuple[str, Any]], make: Make) -> Sent:
     """Pickle them; ``values`` may grow while it is gone through.  Raises Refused."""
-    sink, buffers, names = Sink(), [], []
+    sink = Sink()
+    buffers: list[memoryview] = []
+    names: list[str] = []
     pickler = make(sink, buffers.append)
     for name, value in values:
         _dump(pickler, name, value)
@@ -187,18 +189,20 @@ def _one_by_one(sent: Sent) -> tuple[dict[str, Any], dict[str, str]]:
     missing: set[int] = set()
     buffers = list(sent.buffers)
     for piece in _pieces(sent):
-        unpickler: Any = pickle.Unpickler(io.BytesIO(piece.stream), buffers=iter(buffers[: piece.buffers]))
+        # The one in Python: the one in C does not keep a memory that it is given.
+        unpickler: Any = pickle._Unpickler(  # type: ignore[attr-defined]  # not in the stubs
+            io.BytesIO(piece.stream), buffers=iter(buffers[: piece.buffers])
+        )
         unpickler.memo = memory
         del buffers[: piece.buffers]
         try:
             if piece.recalls & missing:
-                raise ValueError("shares an object with another name that cannot be had here")
+                raise ValueError("it shares an object with another name that cannot be had here")
             found[piece.name] = unpickler.load()
-            memory = unpickler.memo.copy()
         except Exception as error:  # as above
             lost[piece.name] = f"{type(error).__name__}: {error}"
             missing.update(piece.remembers)
-            memory |= dict.fromkeys(piece.remembers)  # the next ones count on from there
+            memory.update(dict.fromkeys(piece.remembers))  # the next ones count on from there
     return found, lost
 
 
@@ -209,7 +213,9 @@ def _pieces(sent: Sent) -> Iterator[_Piece]:
     remembered = 0
     for name in sent.names:
         start = file.tell()
-        steps = [(operation.name, argument) for operation, argument, _ in pickletools.genops(file)]
+        steps: list[tuple[str, Any]] = [
+            (operation.name, argument) for operation, argument, _ in pickletools.genops(file)
+        ]
         fills = sum(step == "MEMOIZE" for step, _ in steps)
         yield _Piece(
             name,

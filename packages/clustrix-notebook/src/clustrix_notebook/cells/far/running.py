@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import io
 import re
 import subprocess
 import sys
@@ -13,10 +14,9 @@ from typing import Any, NamedTuple
 from cloudpickle import cloudpickle
 
 from clustrix.runner.modules import remember_lines
-
 from clustrix_notebook.cells.far import shows
-from clustrix_notebook.cells.far.homecoming import RAISED, VALUE, Homecoming
-from clustrix_notebook.cells.far.names import NamePickler, receive, send_most, Sent
+from clustrix_notebook.cells.far.homecoming import ERROR, RAISED, VALUE, Homecoming
+from clustrix_notebook.cells.far.names import NamePickler, Sent, receive, send_most
 
 LAST = "__clustrix_last__"
 """Where the code leaves the value of its last expression."""
@@ -62,10 +62,10 @@ def run(cell: Cell) -> Homecoming:
         _execute(cell, namespace)
         shows.show_figures()
     except Exception as error:
-        result = _packed(cell, namespace, before, known)
+        result = _packed(cell, namespace, before, known, error)
         if result.names.size() < _LARGEST_OF_FAILED_BYTES:
             vars(error)[RAISED] = result.in_one_piece()
-        raise error.with_traceback(_of_cell(error.__traceback__, cell.filename))
+        raise error.with_traceback(_of_cell(error.__traceback__, cell.filename))  # noqa: B904 -- the same error
     return _packed(cell, namespace, before, known)
 
 
@@ -86,7 +86,11 @@ def _of_cell(trace: Any, filename: str) -> Any:
 
 
 def _packed(
-    cell: Cell, namespace: dict[str, Any], before: Mapping[str, Any], known: Collection[type]
+    cell: Cell,
+    namespace: dict[str, Any],
+    before: Mapping[str, Any],
+    known: Collection[type],
+    error: Exception | None = None,
 ) -> Homecoming:
     value = namespace.pop(LAST, None)
     changed: dict[str, Any] = {}
@@ -102,15 +106,27 @@ def _packed(
                 changed[name] = found
     if value is not None:
         changed[VALUE] = value
+    if error is not None:
+        changed[ERROR] = type(error)
 
     def make(file: Any, keep: Any) -> NamePickler:
-        return NamePickler(file, keep, namespace, known)
+        return _Returning(file, keep, namespace, known)
 
     sent, lost = send_most(changed, make)
     shown = shows.content_of(value) if VALUE in lost else None
-    lost.pop(VALUE, None)
+    for inner in (VALUE, ERROR):
+        lost.pop(inner, None)
     deleted = tuple(name for name in before if name not in namespace)
     return Homecoming(sent, modules, deleted, lost, shown)
+
+
+class _Returning(NamePickler):
+    """On the way home an open file is none any more, also one that would arrive as a text in memory."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, io.TextIOWrapper):
+            raise TypeError("an open file stays in the job")
+        return super().reducer_override(obj)
 
 
 class Shell:
@@ -128,9 +144,9 @@ class Shell:
 
     def getoutput(self, command: str) -> list[str]:
         """Its lines."""
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S602 -- as above
             self._expanded(command),
-            shell=True,  # noqa: S602 -- as above
+            shell=True,
             check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

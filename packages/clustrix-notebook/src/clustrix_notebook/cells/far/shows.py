@@ -243,4 +243,4 @@ def prepare() -> None:
         os.environ["MPLBACKEND"] = "agg"
     for name in [name for name in _WHEN_IMPORTED if name in sys.modules]:
         _WHEN_IMPORTED.pop(name)(sys.modules[name])
-    sys.meta_path.insert(0, _Watch())  # type: ignore[arg-type]  # it has the one method that is asked for
+    sys.meta_path.insert(0, _Watch())  # it has the one method that is asked for

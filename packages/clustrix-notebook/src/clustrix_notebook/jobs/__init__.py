@@ -1,0 +1,1 @@
+"""Jobs that show themselves.  Nothing of it is imported before one is displayed."""
