@@ -46,7 +46,7 @@ def test_difference_is_seen_before_it_is_written(form: Show, settings: Path, pro
     assert settings.read_text() == USER
     shown.press("Save", "Save")
     expect(shown.said).to_contain_text(f"Saved: {settings}")
-    assert settings.read_text() == USER.replace("16", "18").replace("hunter2", '"hunter3"')
+    assert settings.read_text() == USER.replace("16", "18").replace("SITE_TOKEN: hunter2", '"SITE_TOKEN": "hunter3"')
     expect(shown.profiles.locator("option:checked")).to_have_text("hpc")
     shown.name("New…", "far")
     shown.put("default_cores", "3")

@@ -11,8 +11,20 @@ import pytest
 from tests.core.conftest import fresh_state, no_settings, same_settings, state
 from tests.notebook.kernel import Kernel
 from tests.notebook.terminal import Terminal
+from tests.ssh.conftest import far_folder, home
+from tests.testbed.fixtures import network, sshd, user
 
-__all__ = ["fresh_state", "no_settings", "same_settings", "state"]
+__all__ = [
+    "far_folder",
+    "fresh_state",
+    "home",
+    "network",
+    "no_settings",
+    "same_settings",
+    "sshd",
+    "state",
+    "user",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -37,10 +37,11 @@ class Terminal:
         self._process.close(force=True)
 
     def run(self, code: str) -> str:
-        """Type it, with an empty line after a cell; what is shown until the next prompt."""
+        """Type it, with empty lines after a cell, which end it; what is shown until the next prompt."""
         for line in code.split("\n"):
             self._process.sendline(line)
         if "\n" in code:
+            self._process.sendline("")
             self._process.sendline("")
         self._process.expect(r"In \[\d+\]: $")
         return _CONTROLS.sub("", str(self._process.before))

@@ -204,7 +204,9 @@ del m"""
 def test_submodules_that_the_notebook_has_imported_are_there(kernel: Kernel) -> None:
     """Also those that are only named as attributes."""
     kernel.run("import concurrent.futures")
-    assert kernel.run("%%cluster\nconcurrent.futures.Future.__name__").result == "'Future'"
+    assert (
+        kernel.run("%%cluster\ndef f(): return concurrent.futures.Future.__name__\nf()").result == "'Future'"
+    )
 
 
 def test_own_modules_travel_with_the_cell(kernel: Kernel) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 
+from clustrix.logs import Displays
+from clustrix.runner import layout
 from tests.core.support import run_command, run_script
 from tests.notebook.kernel import Kernel
 
@@ -68,7 +73,7 @@ def test_a_display_can_be_changed(kernel: Kernel) -> None:
     assert shown.displays[2]["transient"]["display_id"] == "mine"
 
 
-def test_figures_are_shown(kernel: Kernel, tmp_path: object) -> None:
+def test_figures_are_shown(kernel: Kernel) -> None:
     """By ``plt.show()`` and at the end of the cell, as PNG, whatever the kernel's backend is."""
     pytest.importorskip("matplotlib")
     shown = kernel.run(
@@ -135,3 +140,18 @@ def test_help_is_printed(kernel: Kernel) -> None:
     shown = kernel.run("%%cluster --help")
     assert "-o NAME" in shown.stdout
     assert "retries" in shown.stdout
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_displays_are_found_in_pieces_of_any_size(size: int) -> None:
+    """What is printed around them is as it was, in its order; the mark of another command is left alone."""
+    content = base64.b64encode(json.dumps({"data": {"text/plain": "D"}}).encode()).decode()
+    whole = f"a\x1b[0m{layout.DISPLAY}{content}{layout.DISPLAY_END}b\x1b]0;title\x07{layout.DISPLAY}{content}{layout.DISPLAY_END}"
+    found: list[str] = []
+    for show in (None, found.append):
+        displays = Displays(show)
+        text = "".join(
+            piece for at in range(0, len(whole), size) for piece in displays.cut(whole[at : at + size])
+        )
+        assert text == ("a\x1b[0mD\nb\x1b]0;title\x07D\n" if show is None else "a\x1b[0mb\x1b]0;title\x07")
+    assert found == [content, content]

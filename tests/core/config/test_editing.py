@@ -60,6 +60,13 @@ def test_one_value_is_changed_and_nothing_else(
     assert with_value("x.yml", COMMENTED, name, value, profile) == COMMENTED.replace(old, new)
 
 
+def test_profiles_in_braces_can_be_changed() -> None:
+    """As in a file that a program has written, which is JSON."""
+    text = json.dumps({"profiles": {"a": {"b": 1}, "c": {}}}, indent=1)
+    assert with_value("x.yml", text, "b", 2, "a") == text.replace('"b": 1', '"b": 2')
+    assert with_value("x.yml", text, "b", 2, "c") == text.replace('"c": {}', '"c": {b: 2}')
+
+
 def test_new_value_goes_to_the_end() -> None:
     """Also where the last line has no end, and into a file that is not there."""
     assert with_value("x.yml", "a: 1", "b", True) == "a: 1\nb: true\n"

@@ -253,9 +253,11 @@ def _edited(text: str, root: Node | None, name: str, value: Any, profile: str) -
     if not profiles.value and not profiles.block:  # none, or {}
         new = f"\n  {_key(profile)}:\n    {line}"
         return text[: profiles.start].rstrip(" ") + new + text[profiles.end :]
-    if not isinstance(profiles.value, dict) or not profiles.block:
+    if not isinstance(profiles.value, dict):
         return None
     inner = profiles.value.get(profile)
+    if not profiles.block:  # in braces: what is there can be changed
+        return None if inner is None else _with_entry(text, inner, name, line, value)
     if inner is None:
         column = next(iter(profiles.value.values())).column
         new = f"{' ' * column}{_key(profile)}:\n{' ' * (column + 2)}{line}\n"

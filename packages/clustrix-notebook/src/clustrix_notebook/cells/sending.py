@@ -13,7 +13,6 @@ from cloudpickle import cloudpickle
 from clustrix.bundle import sources
 from clustrix.decorator import ClusterFunction, cluster
 from clustrix.errors import BundleError
-from clustrix.runner.pickling import globals_of
 from clustrix_notebook.cells import far
 from clustrix_notebook.cells.far.names import NamePickler, Refused, Sent, send
 from clustrix_notebook.cells.far.running import Cell
@@ -128,15 +127,21 @@ def _cell(shell: Any, source: Source, values: dict[str, Any]) -> Cell:
     except Refused as error:
         user = "" if error.name in values else f" (which {picklers[0].met[error.name]} uses)"
         raise BundleError(error.path + user, error.reason) from error.__cause__
-    submodules = cloudpickle._find_imported_submodules(source.code, values.values())
-    for inner in (source.code, *_codes_in(source.code)):
-        globals_of(inner)
-    needs = (*submodules, *map(_Needed, sorted(modules)))
+    submodules = {
+        module.__name__: module
+        for code in _codes_of(source.code)
+        for module in cloudpickle._find_imported_submodules(code, values.values())
+    }
+    needs = (*submodules.values(), *map(_Needed, sorted(modules)))
     return Cell(source.code, source.filename, source.text, source.assigned, names, needs, source.submodules)
 
 
-def _codes_in(code: types.CodeType) -> Iterator[types.CodeType]:
-    return (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+def _codes_of(code: types.CodeType) -> Iterator[types.CodeType]:
+    """It and all within."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes_of(constant)
 
 
 class _Needed:

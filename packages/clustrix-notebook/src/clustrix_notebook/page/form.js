@@ -100,7 +100,7 @@ class Form {
   async perform(act, more) {
     // What was typed last goes along: it may be kept back yet.
     const answer = await this.asking.ask(act, { ...more, edits: this.model.get("edits") });
-    if (!OWN_WORDS.has(act)) {
+    if (!OWN_WORDS.has(act) || (act === "import" && !answer.error)) {
       fill(this.said, answer.error ?? (answer.said ?? []).map((text) => h("p", {}, text)));
       this.said.classList.toggle("clx-wrong", Boolean(answer.error));
     }

@@ -190,9 +190,7 @@ def _one_by_one(sent: Sent) -> tuple[dict[str, Any], dict[str, str]]:
     buffers = list(sent.buffers)
     for piece in _pieces(sent):
         # The one in Python: the one in C does not keep a memory that it is given.
-        unpickler: Any = pickle._Unpickler(  # type: ignore[attr-defined]  # not in the stubs
-            io.BytesIO(piece.stream), buffers=iter(buffers[: piece.buffers])
-        )
+        unpickler: Any = pickle._Unpickler(io.BytesIO(piece.stream), buffers=iter(buffers[: piece.buffers]))
         unpickler.memo = memory
         del buffers[: piece.buffers]
         try:
