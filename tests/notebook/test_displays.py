@@ -75,7 +75,6 @@ def test_a_display_can_be_changed(kernel: Kernel) -> None:
 
 def test_figures_are_shown(kernel: Kernel) -> None:
     """By ``plt.show()`` and at the end of the cell, as PNG, whatever the kernel's backend is."""
-    pytest.importorskip("matplotlib")
     shown = kernel.run(
         "%%cluster\n%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nprint('between')\nplt.plot([3]);"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.core.support import wait_until
@@ -24,6 +26,15 @@ def test_an_error_shows_the_cells_own_lines(kernel: Kernel) -> None:
     assert "in mine" in shown.traceback
     assert "clustrix" not in shown.traceback.replace("# %%cluster", "")
     assert "/0" in kernel.run("%%cluster\n1 /0").traceback
+
+
+def test_a_cell_has_the_number_of_its_prompt(kernel: Kernel) -> None:
+    """In tracebacks, and in the name of its job: as a cell that ran here has."""
+    before = re.search(r"Cell In\[(\d+)\]", kernel.run("1/0").traceback)
+    assert before is not None
+    number = int(before[1]) + 1
+    assert f"Cell In[{number}], line 2" in kernel.run("%%cluster -o job\n1/0").traceback
+    assert kernel.value("job.name") == repr(f"cell [{number}] 1/0")
 
 
 def test_causes_show_their_lines_too(kernel: Kernel) -> None:

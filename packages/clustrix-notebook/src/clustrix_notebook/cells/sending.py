@@ -16,7 +16,7 @@ from clustrix.errors import BundleError
 from clustrix_notebook.cells import far
 from clustrix_notebook.cells.far.names import NamePickler, Refused, Sent, send
 from clustrix_notebook.cells.far.running import Cell
-from clustrix_notebook.cells.source import Source
+from clustrix_notebook.cells.source import Source, number_of
 
 if TYPE_CHECKING:
     from clustrix.job import AsyncJobResult
@@ -34,7 +34,7 @@ def submit(shell: Any, source: Source, options: dict[str, Any]) -> AsyncJobResul
 
 def _name(shell: Any, source: Source) -> str:
     title = "".join(character for character in source.title if character.isprintable())
-    name = f"cell [{shell.execution_count}] {title}".strip()
+    name = f"cell [{number_of(shell)}] {title}".strip()
     return name if len(name) <= _LONGEST_TITLE else name[: _LONGEST_TITLE - 1] + "…"
 
 

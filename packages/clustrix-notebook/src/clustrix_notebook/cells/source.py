@@ -36,7 +36,7 @@ def understand(shell: Any, body: str) -> Source:
     # IPython shows lines of a traceback only if the whole is Python.
     above = "".join(f"# {line}\n" for line in _above(shell, body))
     text = above + _as_python(shell, body)
-    filename = shell.compile.cache(text, shell.execution_count, raw_code=text)
+    filename = shell.compile.cache(text, number_of(shell), raw_code=text)
     flags = FLAGS | (shell.compile.flags & _FUTURE_FLAGS)
     tree = compile(text, filename, "exec", flags=flags | ast.PyCF_ONLY_AST, dont_inherit=True)
     compile(
@@ -58,6 +58,12 @@ def understand(shell: Any, body: str) -> Source:
         if "." in alias.name and alias.asname is None
     }
     return Source(code, filename, text, frozenset(reads), assigned, tuple(sorted(submodules)), title)
+
+
+def number_of(shell: Any) -> int:
+    """What the cell that runs now has in its prompt.  The count of executions is the next one's by now in some versions of IPython."""
+    cells = shell.history_manager.input_hist_parsed
+    return len(cells) - 1 if len(cells) > 1 else int(shell.execution_count)
 
 
 def _above(shell: Any, body: str) -> list[str]:
