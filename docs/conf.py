@@ -10,13 +10,18 @@ author = "The clustrix developers"
 project_copyright = "2026, The clustrix developers"
 release = version = installed_version("clustrix")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc"]  # the first reads Markdown as well
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "clustrix"
 
 myst_enable_extensions = ["attrs_inline", "colon_fence"]  # the first gives pictures a width
 myst_heading_anchors = 3
+
+nb_execution_mode = "off"  # the notebook has its outputs; `hatch run docs:notebook` makes them, and a test runs it
+# Widgets are shown by the plain pictures beside them: their own script would come from elsewhere.
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
+nb_ipywidgets_js = {}
 
 autodoc_member_order = "bysource"  # files read downwards, in the order of a call
 autodoc_typehints = "signature"

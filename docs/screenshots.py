@@ -248,7 +248,7 @@ def make(folder: Path) -> None:
             f"  HostKeyAlias {HOST}\n  UserKnownHostsFile {home}/.ssh/known_hosts\n  GlobalKnownHostsFile none\n"
         )
         (place / "state").mkdir()
-        lab_folder = place / "lab"
+        lab_folder = home / "project"
         lab_folder.mkdir()
         lab = Lab(
             lab_folder,

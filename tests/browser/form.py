@@ -100,4 +100,6 @@ class Form:
 
     def state(self) -> Any:
         """What the page has of the widget."""
-        return self.page.evaluate("() => JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON())")
+        return self.page.evaluate(
+            "() => JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON())"
+        )

@@ -28,7 +28,9 @@ def stranger(tmp_path: Path, fresh_state: Path) -> str:
     """Somebody who knows no host yet: what a kernel's cell does to be that."""
     ssh = tmp_path / ".ssh"
     ssh.mkdir(mode=0o700)
-    (ssh / "config").write_text(f"Host *\n  UserKnownHostsFile {ssh}/known_hosts\n  GlobalKnownHostsFile none\n")
+    (ssh / "config").write_text(
+        f"Host *\n  UserKnownHostsFile {ssh}/known_hosts\n  GlobalKnownHostsFile none\n"
+    )
     more = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(fresh_state)}
     return f"import os; os.environ.update({more!r}); os.environ.pop('SSH_AUTH_SOCK', None)"
 

@@ -102,7 +102,9 @@ def test_fields_follow_each_other_and_a_broken_one_stops_none(form: Show, moon: 
     shown.put("cluster_type", "slurm")
     assert cloud() == set()
     group = shown.root.locator('[data-group="cloud"]')
-    expect(group.locator(".clx-broken")).to_contain_text("moon: field moon_broken: moon_broken=3: must be a text")
+    expect(group.locator(".clx-broken")).to_contain_text(
+        "moon: field moon_broken: moon_broken=3: must be a text"
+    )
     assert "moon_broken" not in shown.fields()
     shown.put("default_cores", "0")
     expect(shown.problem("default_cores")).not_to_be_empty()
@@ -110,7 +112,9 @@ def test_fields_follow_each_other_and_a_broken_one_stops_none(form: Show, moon: 
 
 def test_form_goes_on_while_a_cell_runs(form: Show) -> None:
     """Fields come and go at once, and what is typed is checked; afterwards all of it is there."""
-    shown = form("import time; time.sleep(8)", "import clustrix; print(clustrix.get_config()['default_cores'])")
+    shown = form(
+        "import time; time.sleep(8)", "import clustrix; print(clustrix.get_config()['default_cores'])"
+    )
     shown.notebook.start(1)
     took = shown.control("cluster_type").evaluate(_TIMED)
     assert took < 1000  # 10 ms or less, were nobody else here
@@ -231,7 +235,11 @@ def test_keys_in_the_form_are_not_the_notebooks(form: Show, page: Page) -> None:
     shown = form("1 + 1")
     cells = page.locator(".jp-Notebook .jp-Cell")
     assert cells.count() == 2
-    for target in (shown.root.get_by_role("button", name="Apply"), shown.profiles, shown.control("default_cores")):
+    for target in (
+        shown.root.get_by_role("button", name="Apply"),
+        shown.profiles,
+        shown.control("default_cores"),
+    ):
         target.focus()
         for key in ("d", "d", "x", "a", "b", "Shift+Enter", "Control+Enter", "ArrowUp"):
             page.keyboard.press(key)

@@ -94,7 +94,9 @@ def test_there_are_enough_of_them() -> None:
     assert len(set(PAYLOADS)) == len(PAYLOADS) >= 50
 
 
-def test_names_values_and_errors_are_shown_as_text(form: Show, page: Page, settings: Path, tmp_path: Path) -> None:
+def test_names_values_and_errors_are_shown_as_text(
+    form: Show, page: Page, settings: Path, tmp_path: Path
+) -> None:
     """Names of profiles, values, what is wrong with them, conflicts, differences, and all that a plugin says."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -102,7 +104,8 @@ def test_names_values_and_errors_are_shown_as_text(form: Show, page: Page, setti
     write_plugin(tmp_path, "odd", plugin_of(PAYLOADS[2]))
     profiles = {name: {"default_partition": name, "cluster_type": "slurm"} for name in PAYLOADS}
     shown = form(
-        user=json.dumps({"profiles": profiles}, indent=1), before=f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
+        user=json.dumps({"profiles": profiles}, indent=1),
+        before=f"import sys; sys.path.insert(0, {str(tmp_path)!r})",
     )
     own = shown.root.locator(_FOREIGN).count()
     names = shown.profiles.locator("option").evaluate_all("found => found.map(one => one.value)")
@@ -129,7 +132,9 @@ def test_names_values_and_errors_are_shown_as_text(form: Show, page: Page, setti
     conflict = shown.root.locator(".clx-conflict")
     expect(conflict).to_contain_text(PAYLOADS[3], timeout=5_000)
     expect(conflict).to_contain_text(PAYLOADS[1])
-    shown.paste(f'profile: {json.dumps(PAYLOADS[0])}\n{json.dumps(PAYLOADS[0])}: 1\n{json.dumps(PAYLOADS[5])}: [')
+    shown.paste(
+        f"profile: {json.dumps(PAYLOADS[0])}\n{json.dumps(PAYLOADS[0])}: 1\n{json.dumps(PAYLOADS[5])}: ["
+    )
     expect(shown.panel("Import").get_by_role("alert")).not_to_be_empty()
     shown.press("Cancel", "Import")
     shown.paste(f"{json.dumps(PAYLOADS[0])}: 1\n")

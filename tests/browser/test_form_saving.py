@@ -46,7 +46,9 @@ def test_difference_is_seen_before_it_is_written(form: Show, settings: Path, pro
     assert settings.read_text() == USER
     shown.press("Save", "Save")
     expect(shown.said).to_contain_text(f"Saved: {settings}")
-    assert settings.read_text() == USER.replace("16", "18").replace("SITE_TOKEN: hunter2", '"SITE_TOKEN": "hunter3"')
+    assert settings.read_text() == USER.replace("16", "18").replace(
+        "SITE_TOKEN: hunter2", '"SITE_TOKEN": "hunter3"'
+    )
     expect(shown.profiles.locator("option:checked")).to_have_text("hpc")
     shown.name("New…", "far")
     shown.put("default_cores", "3")
@@ -80,7 +82,9 @@ def test_text_and_file_are_taken_over(form: Show) -> None:
     shown.press("Take over", "Import")
     expect(panel.get_by_role("alert")).to_contain_text("mine.toml:1:17")
     panel.evaluate(_DROP, ["mine.toml", 'default_cores = 5\ndefault_coers = 1\npassword = "hunter4"\n'])
-    expect(panel.locator("textarea")).to_have_value('default_cores = 5\ndefault_coers = 1\npassword = "hunter4"\n')
+    expect(panel.locator("textarea")).to_have_value(
+        'default_cores = 5\ndefault_coers = 1\npassword = "hunter4"\n'
+    )
     shown.press("Take over", "Import")
     expect(panel).to_be_hidden()
     expect(shown.control("default_cores")).to_have_value("5")
@@ -160,7 +164,9 @@ drawer = Drawer()
 keyring.set_keyring(drawer)
 """
     root = str(Path(__file__).parents[2])
-    shown = form("print(drawer.held)", before=f"import sys; sys.path.insert(0, {root!r})\n{before}", user=USER)
+    shown = form(
+        "print(drawer.held)", before=f"import sys; sys.path.insert(0, {root!r})\n{before}", user=USER
+    )
     shown.put("cluster_type", "ssh")
     row = shown.row("password")
     shown.control("password").fill("hunter5")

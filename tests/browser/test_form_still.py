@@ -28,7 +28,15 @@ def test_saved_form_can_be_read_without_a_kernel(form: Show, page: Page) -> None
     still = page.locator(".clx-still")
     expect(still).to_be_visible(timeout=10_000)
     said = still.inner_text()
-    for text in ("profile hpc", "cluster_host", "login.uni.edu", "default_cores", "17", "environment_variables", "NEW=…"):
+    for text in (
+        "profile hpc",
+        "cluster_host",
+        "login.uni.edu",
+        "default_cores",
+        "17",
+        "environment_variables",
+        "NEW=…",
+    ):
         assert text in said, text
     page.wait_for_timeout(1_000)
     assert page.get_by_text("model not found", exact=False).filter(visible=True).count() == 0
@@ -47,7 +55,14 @@ def test_notebook_of_somebody_else_is_readable_too(form: Show, page: Page) -> No
     lab = shown.notebook.lab
     lab.end_kernels()
     content["cells"].append(
-        {"cell_type": "code", "id": "added", "metadata": {}, "source": "1", "outputs": [], "execution_count": None}
+        {
+            "cell_type": "code",
+            "id": "added",
+            "metadata": {},
+            "source": "1",
+            "outputs": [],
+            "execution_count": None,
+        }
     )
     (lab.notebooks / "foreign.ipynb").write_text(json.dumps(content))
     page.goto(lab.address("foreign.ipynb"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -106,7 +107,7 @@ async def _trusted(far: FarHost, ask: Ask) -> Row | None:
     if await ask(Question(far.target.host, "trust", text, True)) != "yes":
         return None
     path = await asyncio.to_thread(hostkeys.trust, config, keys)
-    return Row("ok", f"host key: trusted, in {path}")
+    return Row("ok", f"host key: trusted, in {path.replace(os.path.expanduser('~'), '~', 1)}")
 
 
 async def _look(far: FarHost, agent: Agent, settings: Mapping[str, Any], wait_s: float) -> AsyncIterator[Row]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from clustrix_notebook.cells.failing import CellError
-from clustrix_notebook.lines.words import split
+from clustrix_notebook.words import split
 
 HELP = """\
 %%cluster [PROFILE] [NAME=VALUE ...] [-o NAME] [--async]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from clustrix_notebook.lines.words import LineError
+from clustrix_notebook.words import LineError
 
 _ASK = {
     ("login",): "it asks questions; in a terminal: clustrix login",

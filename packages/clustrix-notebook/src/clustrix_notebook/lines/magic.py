@@ -7,7 +7,7 @@ from typing import Any
 
 from clustrix.errors import ClustrixError
 from clustrix_notebook.cells.failing import in_one_block
-from clustrix_notebook.lines.words import LineError, split
+from clustrix_notebook.words import LineError, split
 
 _HELP = """\
 %clustrix             the settings, as a form

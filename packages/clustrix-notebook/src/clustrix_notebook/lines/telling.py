@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from clustrix_notebook.lines.words import LineError
+from clustrix_notebook.words import LineError
 
 if TYPE_CHECKING:
     from clustrix.listing import JobList

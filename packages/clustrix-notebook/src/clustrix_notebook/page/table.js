@@ -1,7 +1,7 @@
 // Many jobs: a table of which only the rows in sight are in the page.
 
 import { button, fill, h } from "./dom.js";
-import { counted, day, lasted } from "./words.js";
+import { counted, day, lasted, today } from "./words.js";
 
 const ROW_PX = 26;
 const MORE_ROWS = 8;
@@ -143,8 +143,8 @@ export class Table {
         return h("td", {}, button(id, () => this.asking.ask("open", { job: id }), { class: "clx-link", "data-key": `open ${id}`, "aria-label": `Show job ${id}` }));
       }
       if (name === "state") return h("td", { class: "clx-state", "data-state": value }, value);
-      const text = value === null || value === undefined ? "" : name === "created" ? day(value) : name === "seconds" ? lasted(value) : String(value);
-      return h("td", { title: text.length > 24 ? text : null }, text);
+      const text = value === null || value === undefined ? "" : name === "created" ? today(value) : name === "seconds" ? lasted(value) : String(value);
+      return h("td", { title: name === "created" ? day(value) : text.length > 20 ? text : null }, text);
     }));
   }
 }

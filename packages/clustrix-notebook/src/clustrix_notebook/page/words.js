@@ -18,6 +18,10 @@ export function day(at) {
   return `${when.getFullYear()}-${two(when.getMonth() + 1)}-${two(when.getDate())} ${clock(at)}`;
 }
 
+export function today(at) {
+  return day(at).startsWith(day(Date.now() / 1000).slice(0, 10)) ? clock(at) : day(at);
+}
+
 export function counted(number, what) {
   return `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
 }

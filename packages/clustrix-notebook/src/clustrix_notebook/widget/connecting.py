@@ -66,8 +66,17 @@ class ConnectionTest:
     def _run(self) -> None:
         try:
             self._loop.run_until_complete(self._test())
+            self._loop.run_until_complete(self._end_questions())
         finally:
             self._loop.close()
+
+    async def _end_questions(self) -> None:
+        """Who waits in a thread for an answer hears that there is none: it would wait for ever, with its connection."""
+        for future in [future for future in self._open.values() if not future.done()]:
+            future.set_result(None)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=_ALIVE_SECONDS)
 
     async def _test(self) -> None:
         if self._stopped.is_set():
@@ -121,6 +130,8 @@ class ConnectionTest:
             self._say({"event": "doing", "text": "looking further"})
 
     async def _ask(self, question: Question) -> str | None:
+        if self._stopped.is_set():
+            return None
         number = next(self._numbers)
         self._open[number] = self._loop.create_future()
         try:
