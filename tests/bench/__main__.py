@@ -42,6 +42,9 @@ BENCHES = {
     "payload": "payloads",
     "reuse": "reuses",
     "rest": "rest",
+    "load_extension": "notebooks",
+    "form": "notebooks",
+    "jobs_table": "notebooks",
     "over_ssh": "clusters",
     "on_slurm": "clusters",
 }
