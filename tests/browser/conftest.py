@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from tests.browser.form import SHOW, Form
 from tests.browser.lab import Lab
@@ -17,6 +17,7 @@ from tests.testbed.packages import why_not
 
 Open = Callable[..., Notebook]
 Show = Callable[..., Form]
+_SIZE: ViewportSize = {"width": 1280, "height": 1000}
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +50,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page that knows nothing of others."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context = browser.new_context(viewport=_SIZE)
     context.set_default_timeout(20_000)
     yield context.new_page()
     context.close()
@@ -87,8 +88,26 @@ def project(lab: Lab) -> Iterator[Path]:
     path.unlink(missing_ok=True)
 
 
+@pytest.fixture(scope="module")
+def _desk(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport=_SIZE)
+    context.set_default_timeout(20_000)
+    yield context.new_page()
+    context.close()
+
+
 @pytest.fixture
-def form(lab: Lab, notebook: Open, settings: Path, project: Path) -> Show:
+def desk(_desk: Page) -> Iterator[Page]:
+    """A page for the tests of a module, one after the other: JupyterLab is loaded once."""
+    _desk.set_viewport_size(_SIZE)
+    _desk.emulate_media(reduced_motion="no-preference")
+    yield _desk
+    for other in [page for page in _desk.context.pages if page is not _desk]:
+        other.close()
+
+
+@pytest.fixture
+def form(lab: Lab, desk: Page, settings: Path, project: Path) -> Iterator[Show]:
     """Show the form in a new notebook, by its first cell; no draft is left of other tests.  ``before``: what that cell does before."""
     for path in (lab.folder / "state").rglob("drafts-*.json"):
         path.unlink()
@@ -97,7 +116,9 @@ def form(lab: Lab, notebook: Open, settings: Path, project: Path) -> Show:
         if user:
             settings.parent.mkdir(exist_ok=True)
             settings.write_text(user, encoding="utf-8")
-        opened = notebook(f"{before}\n{SHOW}", *cells, on=on)
+        name = f"n{next(_numbers)}.ipynb"
+        opened = Notebook(lab, on or desk, name, f"{before}\n{SHOW}", *cells, switch=True)
         return Form(opened, opened.run(0))
 
-    return shown
+    yield shown
+    lab.end_kernels()

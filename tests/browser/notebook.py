@@ -13,6 +13,13 @@ _IDLE = """() => {
   const session = panel?.sessionContext;
   return session?.isReady && session.session?.kernel?.status === 'idle';
 }"""
+_SWITCH = """async (path) => {
+  const app = window.jupyterapp;
+  if (!app || document.querySelector('.jp-Dialog')) return false;
+  for (const widget of [...app.shell.widgets('main')]) widget.dispose();
+  await app.commands.execute('docmanager:open', {path});
+  return true;
+}"""
 _RUN = """async (index) => {
   const panel = window.jupyterapp.shell.currentWidget;
   panel.content.activeCellIndex = index;
@@ -21,15 +28,18 @@ _RUN = """async (index) => {
 
 
 class Notebook:
-    """One notebook, open in one page."""
+    """One notebook, open in one page.  ``switch``: instead of what is open there, which is quicker than to load JupyterLab anew."""
 
-    def __init__(self, lab: Lab, page: Page, name: str, *cells: str) -> None:
+    def __init__(self, lab: Lab, page: Page, name: str, *cells: str, switch: bool = False) -> None:
         self.lab = lab
         self.page = page
         self.name = name
         if cells:
             lab.write(name, *cells)
-        self.open()
+        if switch and page.url.startswith(lab.url) and page.evaluate(_SWITCH, name):
+            self.ready()
+        else:
+            self.open()
 
     def open(self) -> None:
         """Show it, and wait for its kernel."""

@@ -27,9 +27,9 @@ _CONTROLS = """form => [...form.querySelectorAll('button, input, select, textare
   .filter(one => one.offsetParent && !one.disabled).length"""
 
 
-def violations(page: Page, found: list[Any]) -> Counter[str]:
+def violations(desk: Page, found: list[Any]) -> Counter[str]:
     """What axe finds in the form, by impact; what is serious is added to ``found``."""
-    answer = Axe().run(page, context=".clx-form", options={"resultTypes": ["violations"]})
+    answer = Axe().run(desk, context=".clx-form", options={"resultTypes": ["violations"]})
     count: Counter[str] = Counter()
     for rule in answer.response["violations"]:
         count[rule["impact"]] += len(rule["nodes"])
@@ -38,9 +38,9 @@ def violations(page: Page, found: list[Any]) -> Counter[str]:
     return count
 
 
-def looked_at(page: Page, rule: str) -> int:
+def looked_at(desk: Page, rule: str) -> int:
     """At how many elements axe has looked for a rule."""
-    answer = Axe().run(page, context=".clx-form", options={"runOnly": [rule]}).response
+    answer = Axe().run(desk, context=".clx-form", options={"runOnly": [rule]}).response
     return sum(1 for one in answer["passes"] for node in one["nodes"] if "hidden" not in str(node["any"]))
 
 
@@ -65,77 +65,77 @@ def everything_open(shown: Form) -> None:
     shown.row("default_cores").locator(".clx-tip-button").click()
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-def test_axe_finds_nothing_that_is_serious(form: Show, page: Page, theme: str) -> None:
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+def test_axe_finds_nothing_that_is_serious(form: Show, desk: Page, theme: str) -> None:
     """As it comes up, and with everything open: panels, an error, tips."""
     shown = form(user=USER)
-    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-    expect(page.locator("body")).to_have_attribute(
+    desk.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+    expect(desk.locator("body")).to_have_attribute(
         "data-jp-theme-light", str(theme.endswith("Light")).lower()
     )
-    page.wait_for_timeout(300)
-    page.evaluate(_HIGH)
-    page.set_viewport_size({"width": 1280, "height": 6000})  # what is scrolled away is not looked at either
+    desk.wait_for_timeout(300)
+    desk.evaluate(_HIGH)
+    desk.set_viewport_size({"width": 1280, "height": 6000})  # what is scrolled away is not looked at either
     found: list[Any] = []
-    count = violations(page, found)
+    count = violations(desk, found)
     everything_open(shown)
-    count += violations(page, found)
+    count += violations(desk, found)
     shown.root.locator(".clx-row").evaluate_all("rows => rows.forEach(row => row.classList.add('clx-open'))")
     shown.root.evaluate("form => { form.style.width = '600px'; }")  # there tips stand below each other
-    count += violations(page, found)
-    assert looked_at(page, "color-contrast") > 50
+    count += violations(desk, found)
+    assert looked_at(desk, "color-contrast") > 50
     print(f"\n{theme}: {dict(count) or 'no violations'}")
     assert found == []
     # The check itself: what is wrong is found.
     shown.root.evaluate(
         "form => { form.append(document.createElement('input')); form.querySelector('h2').style.color = '#777'; }"
     )
-    assert violations(page, found)["critical"] == 1
+    assert violations(desk, found)["critical"] == 1
     assert {rule[0] for rule in found} == {"label", "color-contrast"}
 
 
-def test_form_is_used_by_keyboard_alone(form: Show, page: Page, settings: Any) -> None:
+def test_form_is_used_by_keyboard_alone(form: Show, desk: Page, settings: Any) -> None:
     """Tab reaches every control, in order, and what has the focus is seen; Enter and Space press."""
     shown = form(user=USER)
     shown.put("cluster_type", "slurm")
     shown.put("default_time", "1h")
     shown.profiles.focus()
     seen: list[str] = []
-    while (found := page.evaluate(_FOCUS)) is not None:
+    while (found := desk.evaluate(_FOCUS)) is not None:
         label, outlined, visible = found
         assert outlined, label
         assert visible, label
         seen.append(label)
-        page.keyboard.press("Tab")
+        desk.keyboard.press("Tab")
         assert len(seen) < 300
     assert len(seen) == shown.root.evaluate(_CONTROLS)
     assert seen[:3] == ["Profile", "New…", "Copy…"]
     assert seen.index("Apply") < seen.index("Test connection") < seen.index("cluster_type")
     assert [name for name in seen if name in shown.fields()] == shown.fields()
     shown.profiles.focus()
-    page.keyboard.press("Tab")
-    page.keyboard.press("Space")
-    page.keyboard.type("keys")
-    page.keyboard.press("Enter")
+    desk.keyboard.press("Tab")
+    desk.keyboard.press("Space")
+    desk.keyboard.type("keys")
+    desk.keyboard.press("Enter")
     expect(shown.profiles).to_have_value("keys")
     expect(shown.profiles).to_be_focused()
     shown.control("default_cores").focus()
-    page.keyboard.type("5")
+    desk.keyboard.type("5")
     shown.root.get_by_role("button", name="Save…").focus()
-    page.keyboard.press("Enter")
+    desk.keyboard.press("Enter")
     panel = shown.panel("Save")
     expect(panel.locator("input:checked")).to_be_focused()
     expect(panel.locator(".clx-diff")).to_be_visible()
     panel.get_by_role("button", name="Save", exact=True).focus()
-    page.keyboard.press("Space")
+    desk.keyboard.press("Space")
     expect(shown.said).to_contain_text("Saved")
     expect(shown.root.get_by_role("button", name="Save…")).to_be_focused()
     assert "default_cores: 5" in settings.read_text()
 
 
-def test_nothing_moves_for_who_wants_no_motion(form: Show, page: Page) -> None:
+def test_nothing_moves_for_who_wants_no_motion(form: Show, desk: Page) -> None:
     """No transition and no animation within the form."""
-    page.emulate_media(reduced_motion="reduce")
+    desk.emulate_media(reduced_motion="reduce")
     shown = form()
     moving = shown.root.locator("*").evaluate_all(
         """found => found.filter(one => {

@@ -57,7 +57,7 @@ def doing(shown: Form) -> Locator:
     return shown.panel("Connection test").locator(".clx-doing")
 
 
-def test_host_is_tested_step_by_step(form: Show, page: Page, sshd: Sshd, stranger: str, far: str) -> None:
+def test_host_is_tested_step_by_step(form: Show, desk: Page, sshd: Sshd, stranger: str, far: str) -> None:
     """An unknown key is shown with its fingerprint, and trusted or not; then each step is seen, a job at last; beside a running cell too."""
     shown = form("import time; time.sleep(300)", before=stranger)
     fill(shown, sshd, far)
@@ -82,11 +82,11 @@ def test_host_is_tested_step_by_step(form: Show, page: Page, sshd: Sshd, strange
     shown.press("Test connection")
     expect(steps(shown, "failed")).to_contain_text("connection", timeout=30_000)
     expect(steps(shown, "failed")).to_contain_text("1")
-    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()")
+    desk.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()")
 
 
 def test_second_factor_is_asked_for_and_a_kernel_that_dies_is_told(
-    form: Show, page: Page, sshd: Sshd, otp: OtpSshd, stranger: str, far: str
+    form: Show, desk: Page, sshd: Sshd, otp: OtpSshd, stranger: str, far: str
 ) -> None:
     """In the form; what is typed is not seen; stopped it asks no more, and within ten seconds one knows that nobody is there."""
     shown = form("import os; print(os.getpid())", before=stranger)
@@ -105,13 +105,13 @@ def test_second_factor_is_asked_for_and_a_kernel_that_dies_is_told(
     shown.press("Test connection")
     expect(answer).to_be_focused(timeout=30_000)
     assert answer.get_attribute("type") == "password"
-    page.keyboard.type(otp.code())
-    page.keyboard.press("Enter")
+    desk.keyboard.type(otp.code())
+    desk.keyboard.press("Enter")
     expect(steps(shown, "ok").first).to_contain_text("connection", timeout=30_000)
     expect(steps(shown).nth(3)).to_be_visible(timeout=30_000)
     shown.press("Test connection")
     expect(panel.locator(".clx-asked")).to_contain_text("Verification code", timeout=30_000)
-    page.wait_for_timeout(9_000)
+    desk.wait_for_timeout(9_000)
     expect(panel.locator(".clx-asked")).to_be_visible()
     os.kill(pid, signal.SIGKILL)
     began = time.monotonic()

@@ -202,7 +202,7 @@ def test_value_that_no_choice_has_is_shown(form: Show) -> None:
     expect(shown.problem("cluster_type")).not_to_be_empty()
 
 
-def test_two_views_are_in_step(form: Show, page: Page) -> None:
+def test_two_views_are_in_step(form: Show, desk: Page) -> None:
     """In one notebook and in another window; with few models; and a view that is closed disturbs none."""
     shown = form(SHOW, "from ipywidgets.widgets import widget; print(len(widget._instances))")
     second = Form(shown.notebook, shown.notebook.run(1))
@@ -214,10 +214,10 @@ def test_two_views_are_in_step(form: Show, page: Page) -> None:
     expect(shown.profiles).to_have_value("both")
     models = int(shown.notebook.run(2).inner_text().strip())
     assert 0 < models <= 3
-    ids = page.locator("[id^=clx-]").evaluate_all("found => found.map(one => one.id)")
+    ids = desk.locator("[id^=clx-]").evaluate_all("found => found.map(one => one.id)")
     assert len(ids) == len(set(ids))
     shown.notebook.save()
-    other = page.context.new_page()
+    other = desk.context.new_page()
     other.goto(shown.notebook.lab.address(shown.notebook.name))
     far = other.locator(".clx-form").first
     far.wait_for()
@@ -230,10 +230,10 @@ def test_two_views_are_in_step(form: Show, page: Page) -> None:
     expect(second.problem("default_cores")).not_to_be_empty()
 
 
-def test_keys_in_the_form_are_not_the_notebooks(form: Show, page: Page) -> None:
+def test_keys_in_the_form_are_not_the_notebooks(form: Show, desk: Page) -> None:
     """Typed at a button or a choice, they neither delete cells nor run them."""
     shown = form("1 + 1")
-    cells = page.locator(".jp-Notebook .jp-Cell")
+    cells = desk.locator(".jp-Notebook .jp-Cell")
     assert cells.count() == 2
     for target in (
         shown.root.get_by_role("button", name="Apply"),
@@ -242,7 +242,7 @@ def test_keys_in_the_form_are_not_the_notebooks(form: Show, page: Page) -> None:
     ):
         target.focus()
         for key in ("d", "d", "x", "a", "b", "Shift+Enter", "Control+Enter", "ArrowUp"):
-            page.keyboard.press(key)
+            desk.keyboard.press(key)
     assert cells.count() == 2
     expect(shown.root).to_be_visible()
 

@@ -95,12 +95,12 @@ def test_there_are_enough_of_them() -> None:
 
 
 def test_names_values_and_errors_are_shown_as_text(
-    form: Show, page: Page, settings: Path, tmp_path: Path
+    form: Show, desk: Page, settings: Path, tmp_path: Path
 ) -> None:
     """Names of profiles, values, what is wrong with them, conflicts, differences, and all that a plugin says."""
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
+    desk.on("request", lambda request: asked.append(request.url))
+    desk.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
     write_plugin(tmp_path, "odd", plugin_of(PAYLOADS[2]))
     profiles = {name: {"default_partition": name, "cluster_type": "slurm"} for name in PAYLOADS}
     shown = form(
@@ -142,13 +142,13 @@ def test_names_values_and_errors_are_shown_as_text(
     settings.write_text(f"profile: {json.dumps(PAYLOADS[1])}\n")
     expect(shown.root.locator(".clx-trouble")).to_contain_text(PAYLOADS[1], timeout=5_000)
     assert shown.root.locator(_FOREIGN).count() == own == 0
-    assert page.evaluate("() => window.__hit") is None
+    assert desk.evaluate("() => window.__hit") is None
     assert [url for url in asked if not url.startswith((shown.notebook.lab.url, "data:", "blob:"))] == []
-    page.wait_for_timeout(2_500)  # until the picture is drawn that is saved
+    desk.wait_for_timeout(2_500)  # until the picture is drawn that is saved
     shown.notebook.save()
     shown.notebook.lab.end_kernels()
     shown.notebook.page.goto(shown.notebook.lab.address(shown.notebook.name))
-    still = page.locator(".clx-still")
+    still = desk.locator(".clx-still")
     expect(still).to_contain_text(PAYLOADS[1])
     assert still.locator("script, img, svg, iframe, [onerror]").count() == 0
-    assert page.evaluate("() => window.__hit") is None
+    assert desk.evaluate("() => window.__hit") is None

@@ -23,7 +23,7 @@ def options(shown: Form) -> list[str]:
     return shown.profiles.locator("option").all_inner_texts()
 
 
-def test_profiles_are_made_named_and_deleted(form: Show, page: Page) -> None:
+def test_profiles_are_made_named_and_deleted(form: Show, desk: Page) -> None:
     """New, copied, renamed, deleted with a way back, discarded; a name that cannot be is refused beside it."""
     shown = form(user=USER)
     assert options(shown) == ["(no profile) — holds", "gpu", "hpc"]
@@ -39,7 +39,7 @@ def test_profiles_are_made_named_and_deleted(form: Show, page: Page) -> None:
     naming.locator("input").fill("hpc")
     naming.get_by_role("button", name="OK").click()
     expect(naming.get_by_role("alert")).to_have_text("there is a profile 'hpc' already")
-    page.keyboard.press("Escape")
+    desk.keyboard.press("Escape")
     expect(naming).to_be_hidden()
     shown.choose("gpu")
     shown.name("Rename…", "card")
@@ -55,7 +55,7 @@ def test_profiles_are_made_named_and_deleted(form: Show, page: Page) -> None:
     assert options(shown) == ["(no profile) — holds", "gpu", "hpc", "x y — not saved", "z — not saved"]
 
 
-def test_applied_profile_holds_and_nothing_is_written(form: Show, page: Page) -> None:
+def test_applied_profile_holds_and_nothing_is_written(form: Show, desk: Page) -> None:
     """In this notebook; which one holds is seen."""
     shown = form(HOLDS, user=USER)
     shown.choose("hpc")

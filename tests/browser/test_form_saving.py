@@ -103,7 +103,7 @@ def test_text_and_file_are_taken_over(form: Show) -> None:
     expect(shown.control("default_cores")).to_have_value("6")
 
 
-def test_change_by_another_program_is_merged_or_decided(form: Show, settings: Path, page: Page) -> None:
+def test_change_by_another_program_is_merged_or_decided(form: Show, settings: Path, desk: Page) -> None:
     """What nobody has touched follows the file; where both have changed something, both are seen until one is chosen; a broken file is told."""
     shown = form(user=USER)
     shown.choose("gpu")
@@ -155,7 +155,7 @@ def test_form_comes_up_with_a_broken_file(form: Show, settings: Path) -> None:
     assert settings.read_text() == USER + "  x:\n    default_cores: 3\n"
 
 
-def test_secret_goes_into_the_keyring_alone(form: Show, page: Page, settings: Path) -> None:
+def test_secret_goes_into_the_keyring_alone(form: Show, desk: Page, settings: Path) -> None:
     """Not into the state of the page, the draft, a file or the notebook; for the profile that is edited."""
     before = """
 import keyring
@@ -177,10 +177,10 @@ keyring.set_keyring(drawer)
     shown.press("Where password would come from")
     expect(row.locator(".clx-secret-said")).to_have_text("keyring")
     expect(shown.notebook.run(1)).to_contain_text("{('clustrix', 'password'): 'hunter5'}")
-    page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    desk.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     again = shown.notebook.run(0)
     again.locator(".clx-form").wait_for()
-    page.wait_for_timeout(2_500)  # until the drafts are kept and the picture is drawn
+    desk.wait_for_timeout(2_500)  # until the drafts are kept and the picture is drawn
     assert "hunter5" not in str(shown.notebook.save())
     for path in shown.notebook.lab.folder.rglob("*"):
         if path.is_file() and path.suffix in (".json", ".yml", ".ipynb", ".log"):

@@ -12,20 +12,20 @@ from tests.browser.form import Form
 USER = "profiles:\n  hpc:\n    cluster_type: slurm\n    cluster_host: login.uni.edu\n    environment_variables: {SITE_TOKEN: hunter2}\n"
 
 
-def test_saved_form_can_be_read_without_a_kernel(form: Show, page: Page) -> None:
+def test_saved_form_can_be_read_without_a_kernel(form: Show, desk: Page) -> None:
     """The settings as they were, instead of "model not found"; no value of a variable; run again it is the form."""
     shown = form(user=USER)
     shown.choose("hpc")
     shown.put("default_cores", "17")
     shown.put("environment_variables", "SITE_TOKEN=…\nNEW=hunter3")
-    expect(page.locator(".clx-still")).to_be_hidden()
-    page.wait_for_timeout(3_500)  # the picture follows
+    expect(desk.locator(".clx-still")).to_be_hidden()
+    desk.wait_for_timeout(3_500)  # the picture follows
     content = shown.notebook.save()
     assert "hunter" not in json.dumps(content)
     lab = shown.notebook.lab
     lab.end_kernels()
-    page.goto(lab.address(shown.notebook.name))
-    still = page.locator(".clx-still")
+    desk.goto(lab.address(shown.notebook.name))
+    still = desk.locator(".clx-still")
     expect(still).to_be_visible(timeout=10_000)
     said = still.inner_text()
     for text in (
@@ -38,19 +38,19 @@ def test_saved_form_can_be_read_without_a_kernel(form: Show, page: Page) -> None
         "NEW=…",
     ):
         assert text in said, text
-    page.wait_for_timeout(1_000)
-    assert page.get_by_text("model not found", exact=False).filter(visible=True).count() == 0
+    desk.wait_for_timeout(1_000)
+    assert desk.get_by_text("model not found", exact=False).filter(visible=True).count() == 0
     shown.notebook.ready()
     again = Form(shown.notebook, shown.notebook.run(0))
     expect(again.control("default_cores")).to_have_value("17")
-    expect(page.locator(".clx-still")).to_be_hidden()
+    expect(desk.locator(".clx-still")).to_be_hidden()
 
 
-def test_notebook_of_somebody_else_is_readable_too(form: Show, page: Page) -> None:
+def test_notebook_of_somebody_else_is_readable_too(form: Show, desk: Page) -> None:
     """One that is not trusted, in which styles are taken away."""
     shown = form(user=USER)
     shown.choose("hpc")
-    page.wait_for_timeout(3_500)
+    desk.wait_for_timeout(3_500)
     content = shown.notebook.save()
     lab = shown.notebook.lab
     lab.end_kernels()
@@ -65,7 +65,7 @@ def test_notebook_of_somebody_else_is_readable_too(form: Show, page: Page) -> No
         }
     )
     (lab.notebooks / "foreign.ipynb").write_text(json.dumps(content))
-    page.goto(lab.address("foreign.ipynb"))
-    output = page.locator(".jp-Notebook .jp-Cell").first.locator(".jp-Cell-outputWrapper")
+    desk.goto(lab.address("foreign.ipynb"))
+    output = desk.locator(".jp-Notebook .jp-Cell").first.locator(".jp-Cell-outputWrapper")
     expect(output).to_contain_text("login.uni.edu", timeout=20_000)
     expect(output).to_contain_text("clustrix settings: profile hpc")

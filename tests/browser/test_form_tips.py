@@ -31,7 +31,7 @@ def open_tips(shown: object) -> list[str]:
     return found
 
 
-def test_tip_comes_by_pointer_and_by_keyboard(form: Show, page: Page) -> None:
+def test_tip_comes_by_pointer_and_by_keyboard(form: Show, desk: Page) -> None:
     """One at a time; it stays while the pointer is on it, and Escape closes it wherever the focus is."""
     shown = form()
     assert open_tips(shown) == []
@@ -39,7 +39,7 @@ def test_tip_comes_by_pointer_and_by_keyboard(form: Show, page: Page) -> None:
     assert open_tips(shown) == ["default_cores"]
     shown.tip("default_cores").hover()
     assert open_tips(shown) == ["default_cores"]
-    page.keyboard.press("Escape")
+    desk.keyboard.press("Escape")
     assert open_tips(shown) == []
     shown.row("default_memory").locator(".clx-label").hover()
     assert open_tips(shown) == ["default_memory"]
@@ -47,17 +47,17 @@ def test_tip_comes_by_pointer_and_by_keyboard(form: Show, page: Page) -> None:
     expect(shown.root.locator(".clx-tip:visible")).to_have_count(0)
     shown.control("default_cores").focus()
     assert open_tips(shown) == ["default_cores"]
-    page.keyboard.press("Escape")
+    desk.keyboard.press("Escape")
     assert open_tips(shown) == []
     assert shown.control("default_cores").evaluate("element => element === document.activeElement")
-    page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
+    desk.keyboard.press("Tab")
+    desk.keyboard.press("Tab")
     assert len(open_tips(shown)) == 1
     button = shown.row("default_cores").locator(".clx-tip-button")
     button.focus()
-    page.keyboard.press("Enter")
+    desk.keyboard.press("Enter")
     expect(button).to_have_attribute("aria-expanded", "true")
-    page.keyboard.press("Escape")
+    desk.keyboard.press("Escape")
     expect(button).to_have_attribute("aria-expanded", "false")
     described = shown.control("default_cores").get_attribute("aria-describedby") or ""
     assert shown.tip("default_cores").get_attribute("id") in described.split()
