@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+from clustrix import attach
 from tests.browser.form import SHOW, Form
 from tests.browser.lab import Lab
 from tests.browser.notebook import Notebook
-from tests.core.support import end_everything
+from tests.core.support import end_everything, live_jobs
 from tests.testbed.packages import why_not
 
 Open = Callable[..., Notebook]
@@ -68,6 +69,16 @@ def notebook(lab: Lab, page: Page, request: pytest.FixtureRequest) -> Iterator[O
 
     yield opened
     lab.end_kernels()
+    _end_jobs(lab)
+
+
+def _end_jobs(lab: Lab) -> None:
+    """What a test has begun does not hold the cores of the next."""
+    state = lab.folder / "state"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(state))
+        for job in live_jobs(state):
+            attach(job).cancel()
 
 
 @pytest.fixture
