@@ -18,7 +18,9 @@ html_title = "clustrix"
 myst_enable_extensions = ["attrs_inline", "colon_fence"]  # the first gives pictures a width
 myst_heading_anchors = 3
 
-nb_execution_mode = "off"  # the notebook has its outputs; `hatch run docs:notebook` makes them, and a test runs it
+nb_execution_mode = (
+    "off"  # the notebook has its outputs; `hatch run docs:notebook` makes them, and a test runs it
+)
 # Widgets are shown by the plain pictures beside them: their own script would come from elsewhere.
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 nb_ipywidgets_js = {}

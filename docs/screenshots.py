@@ -77,7 +77,9 @@ class Studio:
     @contextmanager
     def notebook(self, *cells: str, dark: bool = False) -> Iterator[Notebook]:
         """One that is open, with all around it hidden."""
-        shutil.rmtree(self._state / "clustrix" / "notebook", ignore_errors=True)  # what was typed in the last one
+        shutil.rmtree(
+            self._state / "clustrix" / "notebook", ignore_errors=True
+        )  # what was typed in the last one
         context = self._browser.new_context(
             viewport={"width": 1000, "height": 900}, device_scale_factor=camera.SCALE, reduced_motion="reduce"
         )

@@ -33,7 +33,9 @@ def _printed(notebook: Any) -> list[str]:
 
 def _states(html: str) -> str:
     """Of a plain picture, what does not change from run to run."""
-    return " ".join(re.findall(r"\b[A-Z]{4,}\b|\d+ of \d+ items failed", re.sub(r"\b[0-9A-Z]{26}\b", "", html)))
+    return " ".join(
+        re.findall(r"\b[A-Z]{4,}\b|\d+ of \d+ items failed", re.sub(r"\b[0-9A-Z]{26}\b", "", html))
+    )
 
 
 @pytest.mark.usefixtures("state")

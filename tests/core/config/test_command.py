@@ -44,7 +44,7 @@ def test_values_are_set_and_shown_with_their_origin(world: World) -> None:
 
 
 def test_values_are_taken_out_again(world: World) -> None:
-    """Comments and all other values stay; what cannot be edited line by line is left to its author."""
+    """Comments and all other values stay; what cannot be edited without losing one is left to its author."""
     world.write_user(
         "# mine\ndefault_cores: 2  # two\nenvironment_variables:\n  A: '1'\n  B: '2'\nretries: 1\n"
         "profiles:\n  hpc:\n    # many\n    default_cores: 8\n  one: {default_cores: 1}\n"
@@ -57,6 +57,9 @@ def test_values_are_taken_out_again(world: World) -> None:
         "# mine\nretries: 1\nprofiles:\n  hpc:\n    # many\n  one: {default_cores: 1}\n"
     )
     assert "is not there" in clustrix("config", "unset", "default_cores")
+    clustrix("config", "unset", "default_cores", "--profile", "one")
+    assert world.user.read_text().endswith("  one: {}\n")
+    world.write_user("profiles:\n  one: {default_cores: 1 # mine\n    , retries: 2}\n")
     assert "Take default_cores out of it yourself" in clustrix(
         "config", "unset", "default_cores", "--profile", "one", code=1
     )

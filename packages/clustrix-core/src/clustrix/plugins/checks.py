@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 OK = "ok"
 WARNING = "warning"
@@ -20,6 +20,14 @@ class Check(NamedTuple):
     """What was seen, in a line."""
     advice: str = ""
     """What to do, where there is something to do."""
+
+
+class Suggestion(NamedTuple):
+    """A value that an assistant has found for a setting."""
+
+    field: str
+    value: Any
+    """None: none, so that what holds elsewhere does."""
 
 
 def ok(what: str, found: str) -> Check:

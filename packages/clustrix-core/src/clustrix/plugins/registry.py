@@ -27,6 +27,7 @@ KINDS = (
     "ipython extension",
     "display",
     "connection test",
+    "assistant",
 )
 _NAME = r"[a-z][a-z0-9_-]{0,39}"
 _TARGET = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
@@ -75,6 +76,8 @@ class Registry:
         self._plugin = plugin
         self.entries: list[Entry] = []
         self.declared: list[Field] = []
+        self.assisted: dict[str, tuple[str, ...]] = {}
+        """By the name of an assistant: the backends that it is for."""
 
     def backend(
         self, name: str, target: str, *, title: str, fields: Iterable[Field] = (), needs: str = ""
@@ -137,6 +140,14 @@ class Registry:
         a person's answer, or None; an async generator of ``clustrix.plugins.checks.Check``, each as soon as it is known.  It leaves nothing behind.
         """
         self._add("connection test", name, target, title or name)
+
+    def assistant(self, name: str, target: str, *, title: str, backends: Iterable[str]) -> None:
+        """Sets something up, with a person who answers: a settings form shows it as a button, where one of these backends is chosen.
+
+        ``target``: as for ``connection_test``; it may also give ``clustrix.plugins.checks.Suggestion``: a setting that the form takes over.
+        """
+        self._add("assistant", name, target, title)
+        self.assisted[name] = tuple(backends)
 
     def ipython_extension(self, name: str, target: str, *, title: str = "") -> None:
         """Part of what ``%load_ext clustrix`` brings.
