@@ -45,6 +45,8 @@ class Entry(NamedTuple):
     """The distribution that brings it."""
     needs: str = ""
     """What to install if the target cannot be imported, as pip takes it."""
+    backends: tuple[str, ...] = ()
+    """Of an assistant: those that it is for."""
 
     def load(self) -> Any:
         """The target itself.  Raises PluginError with what to do."""
@@ -76,8 +78,6 @@ class Registry:
         self._plugin = plugin
         self.entries: list[Entry] = []
         self.declared: list[Field] = []
-        self.assisted: dict[str, tuple[str, ...]] = {}
-        """By the name of an assistant: the backends that it is for."""
 
     def backend(
         self, name: str, target: str, *, title: str, fields: Iterable[Field] = (), needs: str = ""
@@ -146,8 +146,7 @@ class Registry:
 
         ``target``: as for ``connection_test``; it may also give ``clustrix.plugins.checks.Suggestion``: a setting that the form takes over.
         """
-        self._add("assistant", name, target, title)
-        self.assisted[name] = tuple(backends)
+        self._add("assistant", name, target, title, backends=tuple(backends))
 
     def ipython_extension(self, name: str, target: str, *, title: str = "") -> None:
         """Part of what ``%load_ext clustrix`` brings.
@@ -164,11 +163,13 @@ class Registry:
         """
         self._add("display", name, target, title or name)
 
-    def _add(self, kind: str, name: str, target: str, title: str, needs: str = "") -> None:
+    def _add(
+        self, kind: str, name: str, target: str, title: str, needs: str = "", backends: tuple[str, ...] = ()
+    ) -> None:
         if not isinstance(name, str) or not re.fullmatch(_NAME, name):
             allowed = "lower-case letters, digits, - and _, at most 40, beginning with a letter"
             raise PluginError(self._plugin, f"{kind} {name!r} is no name", f"take {allowed}")
         if not isinstance(target, str) or not re.fullmatch(_TARGET, target):
             problem = f"{kind} {name!r}: target {target!r} is not of the form package.module:attribute"
             raise PluginError(self._plugin, problem, "name the target, do not import it")
-        self.entries.append(Entry(kind, name, target, str(title), self._plugin, needs))
+        self.entries.append(Entry(kind, name, target, str(title), self._plugin, needs, backends))
