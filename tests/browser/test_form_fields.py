@@ -167,7 +167,10 @@ module.Editor = Slow
 """
     shown = form(before=slow)
     text = "the quick brown fox jumps over the lazy dog"
-    shown.control("environment_variables").press_sequentially(text, delay=37)
+    for word, pause in zip(text.split(" "), (37, 125, 135, 150, 170, 90, 40, 130, 145), strict=True):
+        # As unevenly as people do: what was sent comes back while more is typed.
+        shown.control("environment_variables").press_sequentially(f"{word} ", delay=pause)
+    shown.control("environment_variables").press("Backspace")
     assert shown.control("environment_variables").input_value() == text
     shown.put("default_time", "1h")
     shown.name("New…", "x")

@@ -45,8 +45,8 @@ class Entry(NamedTuple):
     """The distribution that brings it."""
     needs: str = ""
     """What to install if the target cannot be imported, as pip takes it."""
-    backends: tuple[str, ...] = ()
-    """Of an assistant: those that it is for."""
+    serves: tuple[str, ...] = ()
+    """Of an assistant the backends that it is for, of a price source the fields beside which it is shown."""
 
     def load(self) -> Any:
         """The target itself.  Raises PluginError with what to do."""
@@ -129,9 +129,13 @@ class Registry:
         """Makes, sizes and deletes managed Kubernetes clusters."""
         self._add("cloud provider", name, target, title or name)
 
-    def price_source(self, name: str, target: str, *, title: str = "") -> None:
-        """Says what a machine costs an hour."""
-        self._add("price source", name, target, title or name)
+    def price_source(self, name: str, target: str, *, title: str = "", fields: Iterable[str] = ()) -> None:
+        """Says what a machine costs an hour.
+
+        ``target``: called with the settings, a mapping by name; returns a short text, "0.19 USD an hour (2026-11)", or "" for what it does
+        not know.  It takes milliseconds: it asks no network.  ``fields``: the settings of which a form shows it, as an instance type.
+        """
+        self._add("price source", name, target, title or name, serves=tuple(fields))
 
     def connection_test(self, name: str, target: str, *, title: str = "") -> None:
         """Looks at the place of the backend ``name`` as a job would find it.
@@ -146,7 +150,7 @@ class Registry:
 
         ``target``: as for ``connection_test``; it may also give ``clustrix.plugins.checks.Suggestion``: a setting that the form takes over.
         """
-        self._add("assistant", name, target, title, backends=tuple(backends))
+        self._add("assistant", name, target, title, serves=tuple(backends))
 
     def ipython_extension(self, name: str, target: str, *, title: str = "") -> None:
         """Part of what ``%load_ext clustrix`` brings.
@@ -164,7 +168,7 @@ class Registry:
         self._add("display", name, target, title or name)
 
     def _add(
-        self, kind: str, name: str, target: str, title: str, needs: str = "", backends: tuple[str, ...] = ()
+        self, kind: str, name: str, target: str, title: str, needs: str = "", serves: tuple[str, ...] = ()
     ) -> None:
         if not isinstance(name, str) or not re.fullmatch(_NAME, name):
             allowed = "lower-case letters, digits, - and _, at most 40, beginning with a letter"
@@ -172,4 +176,4 @@ class Registry:
         if not isinstance(target, str) or not re.fullmatch(_TARGET, target):
             problem = f"{kind} {name!r}: target {target!r} is not of the form package.module:attribute"
             raise PluginError(self._plugin, problem, "name the target, do not import it")
-        self.entries.append(Entry(kind, name, target, str(title), self._plugin, needs, backends))
+        self.entries.append(Entry(kind, name, target, str(title), self._plugin, needs, serves))
