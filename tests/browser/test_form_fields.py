@@ -34,6 +34,23 @@ FIELDS = (
 def clustrix_register(registry):
     registry.backend("moon", "nothing:Missing", title="The moon", fields=FIELDS)
     registry.backend("mars", "nothing:Missing", title="Mars")
+    registry.assistant("land", "moon:land", title="Land", backends=("moon",))
+    registry.price_source("fares", "moon:fare", fields=("aws_region",))
+    registry.price_source("broken", "moon:nothing", fields=("aws_region",))
+
+def fare(settings):
+    return "0.19 USD an hour (2026-11)" if settings["aws_region"] == "eu-central-1" else ""
+
+async def land(settings, ask):
+    from clustrix.backends import Question
+    from clustrix.plugins.checks import Suggestion, failed, ok
+    yield ok("sea", "of tranquillity")
+    answer = await ask(Question("moon", "code", "Which region?", True))
+    if answer is None:
+        yield failed("region", "nobody has said one", "Say one")
+        return
+    yield Suggestion("aws_region", answer)
+    yield ok("region", f"is {answer}")
 """
 CLOUD = {"cloud_provider", "aws_region", "aws_spot", "gcp_zone"}
 _TIMED = """(select) => new Promise((resolve) => {
@@ -108,6 +125,31 @@ def test_fields_follow_each_other_and_a_broken_one_stops_none(form: Show, moon: 
     assert "moon_broken" not in shown.fields()
     shown.put("default_cores", "0")
     expect(shown.problem("default_cores")).not_to_be_empty()
+
+
+def test_assistant_of_a_plugin_asks_and_fills_in_a_field_with_its_price(form: Show, moon: str) -> None:
+    """It is a button where its place is chosen; it asks, step by step, and what it suggests is in the form; beside that stands what it costs."""
+    shown = form(before=moon)
+    land = shown.root.get_by_role("button", name="Land…", exact=True)
+    expect(land).to_be_hidden()
+    shown.put("cluster_type", "moon")
+    shown.put("cloud_provider", "aws")
+    land.click()
+    panel = shown.panel("Land")
+    expect(panel.locator(".clx-step[data-what=sea]")).to_contain_text("of tranquillity")
+    panel.locator(".clx-question input").fill("eu-central-1")
+    shown.press("Answer", "Land")
+    expect(panel.locator(".clx-doing")).to_contain_text("done: test the connection now")
+    expect(shown.control("aws_region")).to_have_value("eu-central-1")
+    expect(shown.row("aws_region").locator(".clx-note")).to_have_text("0.19 USD an hour (2026-11)")
+    shown.put("aws_region", "eu-west-1")
+    expect(shown.row("aws_region").locator(".clx-note")).to_be_hidden()
+    land.click()
+    shown.press("Do not answer", "Land")
+    expect(panel.locator(".clx-step.clx-failed")).to_contain_text("nobody has said one")
+    expect(panel.locator(".clx-doing")).to_have_text("not done")
+    shown.put("cluster_type", "local")
+    expect(land).to_be_hidden()
 
 
 def test_form_goes_on_while_a_cell_runs(form: Show) -> None:

@@ -37,6 +37,17 @@ def test_a_cell_has_the_number_of_its_prompt(kernel: Kernel) -> None:
     assert kernel.value("job.name") == repr(f"cell [{number}] 1/0")
 
 
+def test_a_function_of_the_notebook_that_fails_in_its_job_shows_its_own_lines(kernel: Kernel) -> None:
+    """Also one with a decorator, called or submitted; what is clustrix's is hidden."""
+    kernel.run("from clustrix import cluster\n\n@cluster\ndef f(x):\n    y = 1\n    return y / x")
+    for code in ("f(0)", "f.submit(0).result()", "f.map([0])[0]"):
+        shown = kernel.run(code).traceback
+        assert "----> 6     return y / x" in shown
+        assert f"----> 1 {code}" in shown
+        assert "wait_for" not in shown
+        assert "raise value" not in shown
+
+
 def test_causes_show_their_lines_too(kernel: Kernel) -> None:
     """As one knows them."""
     shown = kernel.run(

@@ -107,7 +107,7 @@ keyring.set_keyring(drawer)
 send(typed(page(), environment_variables="A=hunter2"))
 ask("keep secret", name="token", text="hunter3")
 state = json.dumps(form.get_state(), default=str)
-tell([list(drawer.held.values()), "hunter3" in state, "hunter2" in form._still(), "environment_variables" in form._still()])
+tell([list(drawer.held.values()), "hunter3" in state, "hunter2" in form.picture(), "environment_variables" in form.picture()])
 """
     code = PLUGIN.format(bad="help='A token.', secret=True").replace("moon_crater", "token")
     write_plugin(world.home, "moon", code)

@@ -28,6 +28,7 @@ def wait_for(job: AsyncJobResult[R], display: Callable[[str], None] | None = Non
 
     Of a job that had been submitted before, the output is shown only if it still runs, and Ctrl-C leaves it alone.
     """
+    __tracebackhide__ = True  # IPython and pytest show the lines of the job instead
     if job.reused and job.done():
         return job.result()
     tail = Tail(job._home.place, job.id, job._prints_elsewhere(), display)

@@ -56,6 +56,7 @@ class ClusterFunction(Generic[P, R]):
         What the job prints appears here.  Ctrl-C cancels the job, if it is this call that has submitted it.  With
         ``async_submit=True`` it returns an AsyncJobResult at once.  Inside a job the function is called in place.
         """
+        __tracebackhide__ = True  # IPython and pytest show the lines of the job instead
         if "CLUSTRIX_JOB_ID" in os.environ:
             found: R = _finished(self.local(*args, **kwargs))
             return found

@@ -160,6 +160,7 @@ class AsyncJobResult(Displayed, Future, Generic[R]):  # type: ignore[type-arg]
         goes on), an error below JobError when it came to no result, DispatcherError when nobody runs it.
         Ctrl-C stops the waiting, not the job.
         """
+        __tracebackhide__ = True  # IPython and pytest show the lines of the job instead
         succeeded, value = self._wait(timeout)
         if succeeded:
             return value  # type: ignore[no-any-return]

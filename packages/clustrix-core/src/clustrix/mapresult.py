@@ -315,6 +315,7 @@ class MapResult(AsyncJobResult[list[R]]):
         return True
 
     def _awaited(self, index: int, timeout: float | None) -> R:
+        __tracebackhide__ = True  # as in AsyncJobResult.result
         if index not in self._found:
             self._wait_for(index, timeout)
         return self._item(index)
@@ -323,6 +324,7 @@ class MapResult(AsyncJobResult[list[R]]):
         return Item(index, self._overview, self._awaited, self.error)
 
     def _item(self, index: int) -> R:
+        __tracebackhide__ = True
         succeeded, value = self._decoded(index)
         if succeeded or self._collects:
             return value  # type: ignore[no-any-return]

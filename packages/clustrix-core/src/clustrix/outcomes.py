@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import linecache
 import mmap
 import os
 from collections.abc import Sequence
@@ -224,6 +225,10 @@ def _traceback(frames: Sequence[Sequence[Any]]) -> TracebackType | None:
         }
         found = {"tb_frame": frame, "tb_lineno": line, "tb_next": found}
     made: TracebackType | None = tblib.Traceback.from_dict(found).as_traceback() if found else None
+    if any(filename in linecache.cache and not os.path.exists(filename) for filename, _, _ in frames):
+        from clustrix.tracebacks import readable  # of notebooks only
+
+        return readable(made)
     return made
 
 

@@ -55,6 +55,9 @@ class Live(anywidget.AnyWidget):
         """The plain picture: HTML, by ``clustrix_notebook.still``."""
         raise NotImplementedError
 
+    def asked(self, message: Message) -> None:
+        """Called before a message is handled.  What it raises is answered."""
+
     def answered(self) -> None:
         """Called after each message was handled, before the answer goes out."""
 
@@ -85,6 +88,7 @@ class Live(anywidget.AnyWidget):
             return
         with self._lock:
             try:
+                self.asked(message)
                 answer = act(self, message)
             except ClustrixError as error:
                 answer = {"error": str(error)}

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from pathlib import Path
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from clustrix.backends import Question
-from clustrix.backends.interface import Onlooker
 from clustrix.config.quantities import format_time
 from clustrix.errors import HostUnreachable
 from clustrix.plugins.checks import Check
@@ -20,6 +17,7 @@ from clustrix_ssh.agent.client import Agent, AgentError
 from clustrix_ssh.errors import HostKeyUnknown, NobodyThere
 from clustrix_ssh.farhost import FarHost
 from clustrix_ssh.nodecheck import Row, look_from_node
+from clustrix_ssh.people import Answered, Ask, trusted
 from clustrix_ssh.preamble import preamble
 from clustrix_ssh.schedulers.interface import Queue, Scheduler, Unavailable
 from clustrix_ssh.submitting import run
@@ -30,12 +28,9 @@ _NODE_SECONDS = 60.0
 """How long a settings form waits for a node."""
 
 
-Ask = Callable[[Question], Awaitable[str | None]]
-
-
 async def look(settings: Mapping[str, Any], ask: Ask) -> AsyncIterator[Check]:
     """The connection test of a settings form, see ``clustrix.plugins.registry.Registry.connection_test``."""
-    async for row in rows(settings, ask, _NODE_SECONDS):
+    async for row in rows(settings, ask, _NODE_SECONDS, keeps_passwords=False):
         what, _, found = row.text.partition(": ")
         yield Check(what, row.result, found, row.advice)
 
@@ -49,21 +44,23 @@ async def check_host(settings: Mapping[str, Any], wait_s: float = 0.0) -> list[R
     return [row async for row in rows(settings, nobody, wait_s)]
 
 
-async def rows(settings: Mapping[str, Any], ask: Ask, wait_s: float) -> AsyncIterator[Row]:
+async def rows(
+    settings: Mapping[str, Any], ask: Ask, wait_s: float, keeps_passwords: bool = True
+) -> AsyncIterator[Row]:
     """All that can be seen from the host itself, and with ``wait_s`` also from a node: so long it is waited for, in seconds.
 
     A host whose key nobody has trusted yet is asked about (a ``Question`` of kind "trust").  Never raises HostUnreachable: that is a row.
     """
-    far = FarHost(_Asking(settings, ask))
+    far = FarHost(Answered(settings, ask), keeps_passwords)
     try:
         began = time.monotonic()
         try:
             agent = await far.agent()
         except HostKeyUnknown as error:
-            trusted = await _trusted(far, ask)
-            if trusted is None:
+            row = await _trusted(far, ask)
+            if row is None:
                 raise error from None
-            yield trusted
+            yield row
             agent = await far.agent()
         took = time.monotonic() - began
         yield Row("ok", f"connection: {far.name} as {far.facts['user']}, with its agent after {took:.2f} s")
@@ -77,20 +74,7 @@ async def rows(settings: Mapping[str, Any], ask: Ask, wait_s: float) -> AsyncIte
         await far.close()
 
 
-class _Asking(Onlooker):
-    """A host that is only looked at, by somebody who answers."""
-
-    def __init__(self, settings: Mapping[str, Any], ask: Ask) -> None:
-        super().__init__(settings, Path("/nonexistent"))
-        self._ask = ask
-
-    async def ask(self, question: Question) -> str | None:
-        return await self._ask(question)
-
-
 async def _trusted(far: FarHost, ask: Ask) -> Row | None:
-    """Has a person compare the fingerprints, and trusts the keys if they are right; None if they are not."""
-    from clustrix_ssh.transport import hostkeys
     from clustrix_ssh.transport.paramiko_connection import host_keys
     from clustrix_ssh.transport.sshconfig import look_up
 
@@ -99,15 +83,8 @@ async def _trusted(far: FarHost, ask: Ask) -> Row | None:
 
     config = await asyncio.to_thread(look_up, far.target)
     keys = await asyncio.to_thread(host_keys, far.target, nobody)
-    prints = [f"{key.get_name()} {hostkeys.fingerprint(key.asbytes())}" for key in keys]
-    name = hostkeys.lookup_name(config)
-    text = f"{name} is not known yet. Compare its keys with what its administrators publish:\n" + "\n".join(
-        prints
-    )
-    if await ask(Question(far.target.host, "trust", text, True)) != "yes":
-        return None
-    path = await asyncio.to_thread(hostkeys.trust, config, keys)
-    return Row("ok", f"host key: trusted, in {path.replace(os.path.expanduser('~'), '~', 1)}")
+    path = await trusted(config, keys, ask)
+    return None if path is None else Row("ok", f"host key: trusted, in {path}")
 
 
 async def _look(far: FarHost, agent: Agent, settings: Mapping[str, Any], wait_s: float) -> AsyncIterator[Row]:

@@ -50,8 +50,10 @@ class FarHost:
     What is known of jobs by their commit records is kept here, for as long as the agent lives: a new one tells of all that is there.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, keeps_passwords: bool = True) -> None:
+        """``keeps_passwords``: see ``clustrix_ssh.people.Asker``."""
         self._host = host
+        self._keeps_passwords = keeps_passwords
         self.target = target_of(host.settings)
         self.name = self.target.host or "this machine"
         known = hashlib.sha256(f"{self.target.host}|{self.target.port}|{self.target.username}".encode())
@@ -136,7 +138,7 @@ class FarHost:
             )
         self._answerers = self._host.answerers()
         connection = self._connection = await asyncio.to_thread(
-            shared.acquire, self.target, Asker(self.name, self._host, loop)
+            shared.acquire, self.target, Asker(self.name, self._host, loop, self._keeps_passwords)
         )
         self._was_asked = False
         return await self._begin(connection)

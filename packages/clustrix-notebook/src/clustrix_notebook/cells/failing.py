@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Any
 
 from clustrix.errors import ClustrixError
-from clustrix_notebook.cells.frames import make_readable
 
 
 class CellError(ClustrixError):
@@ -29,7 +28,6 @@ def with_traceback(shell: Any, error: BaseException, trace: TracebackType | None
 
     def render() -> list[str]:
         error.__traceback__ = trace
-        make_readable(error)
         return list(
             shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__, tb_offset=0)
         )

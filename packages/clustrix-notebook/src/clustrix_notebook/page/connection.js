@@ -1,4 +1,4 @@
-// The connection test: each step with its result and its cure, questions in between.
+// What goes step by step, a connection test or an assistant: each step with its result and its cure, questions in between.
 
 import { button, fill, freshId, h } from "./dom.js";
 import { coded } from "./tips.js";
@@ -13,18 +13,27 @@ export class Connection {
     this.doing = h("p", { class: "clx-doing", role: "status" });
     this.question = h("form", { class: "clx-question", hidden: true });
     this.stopping = button("Stop", () => act("stop"));
-    this.element = h("section", { class: "clx-panel", "aria-label": "Connection test", hidden: true },
-      h("h3", {}, "Connection test"), h("div", { role: "log", "aria-label": "Steps of the connection test" }, this.steps), this.question, this.doing,
+    this.title = h("h3", {});
+    this.log = h("div", { role: "log" }, this.steps);
+    this.element = h("section", { class: "clx-panel", hidden: true }, this.title, this.log, this.question, this.doing,
       h("div", { class: "clx-buttons" }, this.stopping, button("Close", () => { act("stop"); this.element.hidden = true; closed(); })));
+    this.name("Connection test");
     asking.on((message) => this.hear(message));
   }
 
-  async start() {
+  async start(act, title, more = {}) {
+    this.name(title);
     this.element.hidden = false;
     fill(this.steps);
     this.run(true, "starting");
-    const answer = await this.act("test");
+    const answer = await this.act(act, more);
     if (answer.error) this.run(false, answer.error);
+  }
+
+  name(title) {
+    fill(this.title, title);
+    this.element.setAttribute("aria-label", title);
+    this.log.setAttribute("aria-label", `Steps: ${title}`);
   }
 
   run(running, text) {

@@ -10,7 +10,7 @@ import { Saving } from "./saving.js";
 import { openTips } from "./tips.js";
 
 // What these come to is told where they were asked for.
-const OWN_WORDS = new Set(["plan", "new", "copy", "rename", "import", "test", "answer", "stop", "keep secret", "remove secret", "find secret"]);
+const OWN_WORDS = new Set(["plan", "new", "copy", "rename", "import", "test", "assist", "answer", "stop", "keep secret", "remove secret", "find secret"]);
 
 class Form {
   constructor(model, element) {
@@ -27,7 +27,11 @@ class Form {
     this.saving = new Saving(this.act, () => model.get("view").files, () => this.saveButton.focus());
     this.importing = new Importing(this.act, () => this.importButton.focus());
     this.connection = new Connection(this.asking, this.act, () => this.testButton.focus());
-    this.testButton = button("Test connection", () => this.connection.start());
+    this.testButton = button("Test connection", () => this.connection.start("test", "Connection test"));
+    this.assistants = model.get("view").assistants.map(({ name, title, places }) => {
+      const element = button(`${title}…`, () => this.connection.start("assist", title, { name }), { hidden: true });
+      return { places, element };
+    });
     this.saveButton = button("Save…", () => this.saving.open());
     this.importButton = button("Import…", () => this.importing.open());
     this.build(element);
@@ -44,7 +48,7 @@ class Form {
       this.profiles.element,
       h("div", { class: "clx-buttons clx-acts", role: "group", "aria-label": "These settings" },
         button("Apply", () => this.act("apply"), { class: "clx-button clx-main", title: "Have this hold in this notebook" }),
-        this.saveButton, this.importButton, this.testButton),
+        this.saveButton, this.importButton, this.testButton, this.assistants.map(({ element: assistant }) => assistant)),
       this.said, this.trouble, this.conflicts, this.saving.element, this.importing.element, this.connection.element, body);
     this.panel.addEventListener("keydown", (event) => event.stopPropagation()); // keys of the notebook's command mode
     element.append(this.panel);
@@ -118,6 +122,7 @@ class Form {
     for (const [name, row] of this.rows) {
       row.setText(texts[name] ?? "");
       if (view.below[name]) row.setBelow(view.below[name]);
+      row.setNote(view.notes[name] ?? "");
     }
     this.showFields();
     this.showProblems();
@@ -127,6 +132,7 @@ class Form {
     const { problems } = this.model.get("checked");
     const valueOf = (name) => this.valueOf(name);
     const place = valueOf("cluster_type");
+    for (const { element, places } of this.assistants) element.hidden = !places.includes(place);
     for (const { element, rows, broken } of this.groups) {
       let any = broken;
       for (const row of rows) {

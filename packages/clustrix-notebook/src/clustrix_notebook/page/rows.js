@@ -15,9 +15,10 @@ export class Row {
     this.control.setAttribute("aria-describedby", `${problem} ${tipId}`);
     this.control.addEventListener("input", () => changed(field.name, this.text()));
     this.problem = h("div", { id: problem, class: "clx-problem" });
+    this.note = h("div", { class: "clx-note", role: "status", hidden: true });
     this.element = h("div", { class: "clx-row", "data-field": field.name },
       h("label", { for: id, class: "clx-label" }, field.name),
-      h("div", { class: "clx-cell" }, this.control, this.problem), show, tip);
+      h("div", { class: "clx-cell" }, this.control, this.note, this.problem), show, tip);
   }
 
   text() {
@@ -40,6 +41,12 @@ export class Row {
     const words = `${(text || "none").replaceAll("\n", ", ")}  (${origin})`;
     if (this.control.tagName === "SELECT") this.control.options[0].textContent = words;
     else this.control.placeholder = words;
+  }
+
+  // What is known of the value, as what it costs.
+  setNote(text) {
+    if (this.note.textContent !== text) fill(this.note, text);
+    this.note.hidden = !text;
   }
 
   setProblem(text) {

@@ -54,6 +54,14 @@ def groups() -> list[dict[str, Any]]:
     ]
 
 
+def assistants() -> list[dict[str, Any]]:
+    """What plugins can set up: ``name``, ``title``, and the ``places`` that it is for."""
+    return [
+        {"name": entry.name, "title": entry.title, "places": list(entry.serves)}
+        for entry in plugins.entries("assistant")
+    ]
+
+
 def _declared() -> Iterable[Field]:
     return settings_fields().values()
 

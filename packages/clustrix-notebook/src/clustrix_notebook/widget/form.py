@@ -7,27 +7,28 @@ from __future__ import annotations
 
 import atexit
 import functools
-import logging
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import anywidget
 import traitlets
-from IPython.display import display, update_display
 
+from clustrix import plugins
 from clustrix.config import origins, secrets
 from clustrix.config.store import process
 from clustrix.errors import ClustrixError, ConfigFileError
-from clustrix_notebook import page, still
-from clustrix_notebook.subshells import answer_beside_cells
+from clustrix.plugins.checks import Suggestion
+from clustrix_notebook import still
+from clustrix_notebook.live import Live, Message
 from clustrix_notebook.widget import importing, saving
-from clustrix_notebook.widget.connecting import ConnectionTest
-from clustrix_notebook.widget.describing import groups
+from clustrix_notebook.widget.connecting import assistance, connection_test
+from clustrix_notebook.widget.conversing import Conversation
+from clustrix_notebook.widget.describing import assistants, groups
 from clustrix_notebook.widget.drafts import Store, Texts
 from clustrix_notebook.widget.editor import Editor
+from clustrix_notebook.widget.pricing import prices
 
 _LOOK_SECONDS = 1.0
 _STILL_SECONDS = 2.0
@@ -36,17 +37,11 @@ _STILL_SECONDS = 2.0
 _TURNS = 50
 """So many states of the form are known: a page that has begun with an older one is told the newest."""
 
-Answer = dict[str, Any]
-log = logging.getLogger("clustrix.notebook")
 
-
-class Form(anywidget.AnyWidget):
+class Form(Live):
     """One form, shown any number of times."""
 
-    _esm = page.script()
-    _css = page.style()
-    shows = traitlets.Unicode("form").tag(sync=True)
-    still = traitlets.Unicode("form").tag(sync=True)
+    unspoken = ("keep secret", "remove secret", "find secret")
     groups: Any = traitlets.List().tag(sync=True)
     """The fields, as ``describing`` says."""
     edits = traitlets.Dict().tag(sync=True)
@@ -57,27 +52,14 @@ class Form(anywidget.AnyWidget):
 
     def __init__(self, editor: Editor) -> None:
         self._editor = editor
-        self._lock = threading.RLock()
         self._turn = 0
         self._seen: dict[int, tuple[str, Texts]] = {}
-        self._displays: list[str] = []
-        self._drawn = ""
-        self._drawn_at = 0.0
-        self._test_running: ConnectionTest | None = None
-        super().__init__(groups=groups(), **self._state())
-        answer_beside_cells(self)
-        self.on_msg(self._on_message)
+        self._talk: Conversation | None = None
+        super().__init__(shows="form", still="form", groups=groups(), **self._state())
         self.observe(self._on_edits, "edits")
         self._watching = threading.Thread(target=self._watch, name="clustrix-form", daemon=True)
         self._watching.start()
         atexit.register(self._keep)
-
-    def show(self) -> None:
-        """One more view, and beside it the plain picture."""
-        self._drawn = self._still()
-        handle = display({"text/html": self._drawn, "text/plain": ""}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
-        self._displays = [*self._displays[-4:], handle.display_id]
-        display(self)  # type: ignore[no-untyped-call]
 
     # -- the state of the page
 
@@ -92,7 +74,12 @@ class Form(anywidget.AnyWidget):
     def _consequences(self) -> dict[str, Any]:
         return {
             "checked": {"problems": self._editor.problems()},
-            "view": {**self._editor.view(), "files": saving.targets()},
+            "view": {
+                **self._editor.view(),
+                "files": saving.targets(),
+                "assistants": assistants(),
+                "notes": prices(self._editor),
+            },
         }
 
     def _refresh(self) -> None:
@@ -118,7 +105,7 @@ class Form(anywidget.AnyWidget):
             else:
                 self._refresh()
 
-    def _take(self, given: Answer) -> bool:
+    def _take(self, given: Message) -> bool:
         """What somebody has typed since; False if the page did not know yet what there is now.
 
         A page sends all that it shows.  What it has not touched is not taken: it may be older than what another program has written meanwhile.
@@ -134,83 +121,92 @@ class Form(anywidget.AnyWidget):
 
     # -- what the page asks
 
-    def _on_message(self, _: Any, message: Answer, __: Any) -> None:
-        act = _ACTS.get(str(message.get("act")))
-        if act is None:
-            return
-        with self._lock:
-            try:
-                if "edits" in message:  # they may be on their way yet
-                    self._take(message["edits"])
-                answer = act(self, message)
-            except ClustrixError as error:
-                answer = {"error": str(error)}
-            except Exception as error:  # the page waits for an answer, whatever a keyring or a plugin raises
-                log.exception("the form could not do what was asked")
-                hidden = "secret" in str(message["act"])
-                answer = {"error": type(error).__name__ if hidden else f"{type(error).__name__}: {error}"}
-            self._refresh()
-        self.send({"re": message.get("id"), **answer})
+    def asked(self, message: Message) -> None:
+        if "edits" in message:  # they may be on their way yet
+            self._take(message["edits"])
 
-    def _apply(self, _: Answer) -> Answer:
-        problems = self._editor.problems()
-        if problems:
-            return {"error": f"first mend: {', '.join(problems)}"}
+    def answered(self) -> None:
+        self._refresh()
+
+    def _apply(self, _: Message) -> Message:
+        if self._editor.problems():
+            return self._unmended()
         self._editor.apply()
         held = self._editor.settings.current()
         host = held.get("cluster_host")
         return {"said": [f"Holds now: jobs run on {held['cluster_type']}{f' at {host}' if host else ''}."]}
 
-    def _plan(self, message: Answer) -> Answer:
+    def _plan(self, message: Message) -> Message:
         return {"files": saving.plan(self._editor, message["target"])}
 
-    def _save(self, message: Answer) -> Answer:
+    def _save(self, message: Message) -> Message:
         paths = saving.save(self._editor, message["target"], message["digests"])
         return {"said": [f"Saved: {path}" for path in paths]}
 
-    def _import(self, message: Answer) -> Answer:
+    def _import(self, message: Message) -> Message:
         return {"said": importing.take(self._editor, message["text"], message.get("name", ""))}
 
-    def _test(self, _: Answer) -> Answer:
-        problems = self._editor.problems()
-        if problems:
-            return {"error": f"first mend: {', '.join(problems)}"}
-        if self._test_running is not None:
-            self._test_running.stop()
-        self._test_running = ConnectionTest(self._editor.tried(), self.send)
+    def _test(self, _: Message) -> Message:
+        settings = self._editor.tried() if not self._editor.problems() else None
+        if settings is None:
+            return self._unmended()
+        self._converse(lambda ask, stopped: connection_test(settings, ask, stopped))
         return {}
 
-    def _answer(self, message: Answer) -> Answer:
-        if self._test_running is not None:
+    def _assist(self, message: Message) -> Message:
+        entry = plugins.entry("assistant", str(message["name"]))
+        settings = self._editor.tried() if not self._editor.problems() else None
+        if settings is None:
+            return self._unmended()
+        self._converse(lambda ask, stopped: assistance(entry, settings, ask))
+        return {}
+
+    def _unmended(self) -> Message:
+        return {"error": f"first mend: {', '.join(self._editor.problems())}"}
+
+    def _converse(self, steps: Any) -> None:
+        if self._talk is not None:
+            self._talk.stop()
+        profile = self._editor.edited
+        self._talk = Conversation(steps, self.send, lambda suggestion: self._suggested(profile, suggestion))
+
+    def _suggested(self, profile: str, suggestion: Suggestion) -> None:
+        """An assistant has found a value for a setting."""
+        with self._lock:
+            self._editor.edit(profile, {suggestion.field: str(suggestion.value or "")})
+            self._refresh()
+
+    def _answer(self, message: Message) -> Message:
+        if self._talk is not None:
             text = message.get("text")
-            self._test_running.answer(int(message["number"]), None if text is None else str(text))
+            self._talk.answer(int(message["number"]), None if text is None else str(text))
             self.send({"event": "answered"})  # for the other views
         return {}
 
-    def _stop(self, _: Answer) -> Answer:
-        if self._test_running is not None:
-            self._test_running.stop()
+    def _stop(self, _: Message) -> Message:
+        if self._talk is not None:
+            self._talk.stop()
         return {}
 
-    def _keep_secret(self, message: Answer) -> Answer:
+    def _keep_secret(self, message: Message) -> Message:
         secrets.store(self._editor.settings, self._entry(message), str(message["text"]))
         return {
             "said": "kept in the keyring"
             + (f", for profile {self._editor.edited}" if self._editor.edited else "")
         }
 
-    def _remove_secret(self, message: Answer) -> Answer:
+    def _remove_secret(self, message: Message) -> Message:
         there = secrets.delete(self._editor.settings, self._entry(message))
         return {"said": "removed from the keyring" if there else "it was not in the keyring"}
 
-    def _find_secret(self, message: Answer) -> Answer:
+    def _find_secret(self, message: Message) -> Message:
         places = secrets.whereabouts(self._editor.settings, self._editor.tried())
         return {"said": places[str(message["name"])]}
 
-    def _entry(self, message: Answer) -> secrets.Entry:
+    def _entry(self, message: Message) -> secrets.Entry:
         return secrets.Entry(str(message["name"]), self._editor.edited or None)
 
-    def _edit(self, how: Callable[[Editor, Answer], None], message: Answer) -> Answer:
+    def _edit(self, how: Callable[[Editor, Message], None], message: Message) -> Message:
         how(self._editor, message)
         return {}
 
@@ -224,7 +220,7 @@ class Form(anywidget.AnyWidget):
                 if self._editor.refresh():
                     self._refresh()
                 self._keep()
-                self._redraw()
+                self.redraw(_STILL_SECONDS)
             except Exception as error:  # whatever it is, the next look may find things in order
                 self._tell(
                     str(error) if isinstance(error, ClustrixError) else f"{type(error).__name__}: {error}"
@@ -238,16 +234,7 @@ class Form(anywidget.AnyWidget):
         with self._lock:
             self.view = {**self.view, "trouble": trouble}
 
-    def _redraw(self) -> None:
-        if time.monotonic() - self._drawn_at < _STILL_SECONDS:
-            return
-        drawn = self._still()
-        if drawn != self._drawn:
-            self._drawn, self._drawn_at = drawn, time.monotonic()
-            for name in self._displays:
-                update_display({"text/html": drawn, "text/plain": ""}, raw=True, display_id=name)  # type: ignore[no-untyped-call]
-
-    def _still(self) -> str:
+    def picture(self) -> str:
         view, texts = self._editor.view(), self._editor.shown(self._editor.texts())
         held = f"profile {view['held']} holds" if view["held"] else "no profile holds"
         edited = f"profile {view['edited']}" if view["edited"] else "no profile"
@@ -262,16 +249,17 @@ class Form(anywidget.AnyWidget):
         )
 
 
-def _does(how: Callable[[Editor, Answer], None]) -> Callable[[Form, Answer], Answer]:
+def _does(how: Callable[[Editor, Message], None]) -> Callable[[Form, Message], Message]:
     return lambda form, message: form._edit(how, message)
 
 
-_ACTS: dict[str, Callable[[Form, Answer], Answer]] = {
+Form.acts = {
     "apply": Form._apply,
     "plan": Form._plan,
     "save": Form._save,
     "import": Form._import,
     "test": Form._test,
+    "assist": Form._assist,
     "answer": Form._answer,
     "stop": Form._stop,
     "keep secret": Form._keep_secret,

@@ -6,7 +6,7 @@ The order is OpenSSH's: public keys (the agent's first), then what has to be typ
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import paramiko
 
@@ -24,12 +24,34 @@ _PERSON_SECONDS = 300.0
 """A person may take as long as they like to answer; the server has its own idea of that."""
 
 
+Unlocked = dict[tuple[str, float], paramiko.PKey]
+"""Keys that were read, by path and time of change."""
+
+
+class Trial:
+    """A login by keys alone, at which nobody is asked anything: which of them is taken."""
+
+    def __init__(self, unlocked: Unlocked) -> None:
+        """``unlocked``: keys whose passphrase is known; what is read is added."""
+        self.unlocked = unlocked
+        self.allowed: frozenset[str] = frozenset()
+        """What the host takes."""
+        self.key = ""
+        """The key that was taken: its path, or that it is the agent's."""
+        self.besides: tuple[str, ...] = ()
+        """What the host wants besides that key."""
+        self.locked: list[str] = []
+        """Files that were passed over for their passphrase."""
+
+
 class Login:
     """One login on one transport."""
 
-    def __init__(self, config: HostConfig, ask: Ask) -> None:
+    def __init__(self, config: HostConfig, ask: Ask, trial: Trial | None = None) -> None:
         self._config = config
         self._ask = ask
+        self._trial = trial
+        self._unlocked = _unlocked if trial is None else trial.unlocked
         self._said: list[str] = []
         """Why keys could not be used."""
         self._refused = 0
@@ -49,8 +71,10 @@ class Login:
         transport.auth_timeout = _KEY_SECONDS
         allowed = self._allowed(transport, user)
         tried = 0
+        if self._trial is not None:
+            self._trial.allowed = frozenset(allowed)
         if "publickey" in allowed:
-            for key in self._keys():
+            for key, name in self._keys():
                 tried += 1
                 if tried > _MOST_KEYS:
                     break
@@ -65,10 +89,14 @@ class Login:
                         self._said.append(f"the server has ended the connection after {tried} keys")
                         raise LoginRefused(self._why(allowed, tried)) from error
                     continue
+                if self._trial is not None:
+                    self._trial.key, self._trial.besides = name, tuple(rest)
                 if not rest:
                     return
                 allowed = set(rest)  # the key was right, and more is wanted
                 break
+        if self._trial is not None:
+            raise LoginRefused(self._why(allowed, tried))
         transport.auth_timeout = _PERSON_SECONDS
         if "keyboard-interactive" in allowed and self._interactive(transport, user):
             return
@@ -98,54 +126,39 @@ class Login:
                 f"the login at {self._config.alias} was not over within {seconds:g} s"
             ) from error
 
-    def _keys(self) -> Iterator[paramiko.PKey]:
-        """The agent's, those of the named files first; then the files'."""
+    def _keys(self) -> Iterator[tuple[paramiko.PKey, str]]:
+        """The agent's, those of the named files first; then the files'.  Each with what it is called."""
         files = list(self._config.identity_files)
-        wanted = {blob for path in files if (blob := _public_blob(path)) is not None}
+        wanted = {blob: path for path in files if (blob := public_blob(path)) is not None}
         offered: set[bytes] = set()
         agent_keys = self._agent.get_keys() if self._agent is not None else ()
         for key in sorted(agent_keys, key=lambda key: key.asbytes() not in wanted):
             if not self._config.identities_only or key.asbytes() in wanted:
                 offered.add(key.asbytes())
-                yield key
+                yield key, wanted.get(key.asbytes(), "a key of the agent")
         for path in files:
-            if _public_blob(path) in offered:
+            if public_blob(path) in offered:
                 continue
             loaded = self._load(path)
             if loaded is not None and loaded.asbytes() not in offered:
                 offered.add(loaded.asbytes())
-                yield loaded
+                yield loaded, path
 
     def _load(self, path: str) -> paramiko.PKey | None:
-        stamp = _stamp(path)
-        if (path, stamp) not in _unlocked:
-            loaded = self._read(path)
-            if loaded is None:
-                return None
-            _unlocked[path, stamp] = loaded
-        return _unlocked[path, stamp]
-
-    def _read(self, path: str) -> paramiko.PKey | None:
-        passphrase: str | None = None
-        for _ in range(_MOST_TRIES):
+        stamp = stamp_of(path)
+        if (path, stamp) not in self._unlocked:
             try:
-                return paramiko.PKey.from_path(path, passphrase.encode() if passphrase else None)
-            except (paramiko.PasswordRequiredException, TypeError):
-                text = f"Enter passphrase for key '{path}': "
-            except FileNotFoundError:
-                self._said.append(f"{path} is not there (key_file)")
+                self._unlocked[path, stamp] = read_key(path, lambda text: self._passphrase(path, text))
+            except Unread as error:
+                self._said.append(str(error))
                 return None
-            except OSError as error:
-                self._said.append(f"{path}: {error.strerror}")
-                return None
-            except (paramiko.SSHException, ValueError) as error:
-                if passphrase is None:
-                    self._said.append(_why_unread(path, error))
-                    return None
-                text = f"That was wrong. Enter passphrase for key '{path}': "
-            passphrase = self._ask(Question(self._config.alias, "passphrase", text))
-        self._said.append(f"{path}: wrong passphrase")
-        return None
+        return self._unlocked[path, stamp]
+
+    def _passphrase(self, path: str, text: str) -> str:
+        if self._trial is not None:
+            self._trial.locked.append(path)
+            raise Unread(f"{path} has a passphrase")
+        return self._ask(Question(self._config.alias, "passphrase", text))
 
     def _password(self, transport: paramiko.Transport, user: str) -> bool:
         text = f"{user}@{self._config.hostname}'s password: "
@@ -191,8 +204,32 @@ class Login:
         )
 
 
-_unlocked: dict[tuple[str, float], paramiko.PKey] = {}
-"""Keys that were read, by path and time of change: as an agent, this process asks for a passphrase once."""
+_unlocked: Unlocked = {}
+"""As an agent, this process asks for a passphrase once."""
+
+
+class Unread(Exception):
+    """A file has no private key that can be used; its text says why."""
+
+
+def read_key(path: str, ask: Callable[[str], str]) -> paramiko.PKey:
+    """The private key of a file; ``ask``: for its passphrase, with a text.  Raises Unread."""
+    passphrase: str | None = None
+    for _ in range(_MOST_TRIES):
+        try:
+            return paramiko.PKey.from_path(path, passphrase.encode() if passphrase else None)
+        except (paramiko.PasswordRequiredException, TypeError):
+            text = f"Enter passphrase for key '{path}': "
+        except FileNotFoundError as error:
+            raise Unread(f"{path} is not there (key_file)") from error
+        except OSError as error:
+            raise Unread(f"{path}: {error.strerror}") from error
+        except (paramiko.SSHException, ValueError) as error:
+            if passphrase is None:
+                raise Unread(_why_unread(path, error)) from error
+            text = f"That was wrong. Enter passphrase for key '{path}': "
+        passphrase = ask(text)
+    raise Unread(f"{path}: wrong passphrase")
 
 
 def _why_unread(path: str, error: Exception) -> str:
@@ -205,14 +242,16 @@ def _why_unread(path: str, error: Exception) -> str:
     return f"{path}: {error}"
 
 
-def _stamp(path: str) -> float:
+def stamp_of(path: str) -> float:
+    """When it was changed; 0 if it is not there."""
     try:
         return os.stat(path).st_mtime
     except OSError:
         return 0.0
 
 
-def _public_blob(path: str) -> bytes | None:
+def public_blob(path: str) -> bytes | None:
+    """What the file beside a private key has as its public part; None if there is none."""
     import base64
 
     try:
@@ -220,6 +259,17 @@ def _public_blob(path: str) -> bytes | None:
             return base64.b64decode(file.read().split()[1])
     except (OSError, IndexError, ValueError):
         return None
+
+
+def agent_blobs(config: HostConfig) -> set[bytes]:
+    """The public parts of the keys that the agent has."""
+    agent = _agent(config.agent)
+    if agent is None:
+        return set()
+    try:
+        return {key.asbytes() for key in agent.get_keys()}
+    finally:
+        agent.close()
 
 
 def _agent(path: str) -> paramiko.Agent | None:

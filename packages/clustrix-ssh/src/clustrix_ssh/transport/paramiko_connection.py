@@ -16,7 +16,7 @@ from clustrix.errors import HostUnreachable
 from clustrix.runner.faults import point
 from clustrix_ssh.transport import hostkeys
 from clustrix_ssh.transport.interface import Ask, Target
-from clustrix_ssh.transport.keys import Login
+from clustrix_ssh.transport.keys import Login, Trial
 from clustrix_ssh.transport.sshconfig import HostConfig, look_up
 from clustrix_ssh.transport.translated import translated
 
@@ -36,6 +36,23 @@ def open_connection(target: Target, config: HostConfig, ask: Ask) -> ParamikoCon
         return _open(target, config, ask, below)
 
 
+def open_hops(target: Target, config: HostConfig, ask: Ask) -> list[ParamikoConnection]:
+    """Connections to the hosts that are jumped over, for several logins behind them; to be closed by ``close_hops``."""
+    with _on_the_way(target, config, ask) as below:
+        return below
+
+
+def log_in(
+    target: Target,
+    config: HostConfig,
+    ask: Ask,
+    hops: list[ParamikoConnection],
+    trial: Trial | None = None,
+) -> ParamikoConnection:
+    """As ``open_connection``, behind hops that stay open; ``trial``: by keys alone."""
+    return _open(target, config, ask, hops, trial, owns=False)
+
+
 @contextmanager
 def _on_the_way(target: Target, config: HostConfig, ask: Ask) -> Iterator[list[ParamikoConnection]]:
     """Connections to the hosts that are jumped over, from the outer one in; closed if something goes wrong."""
@@ -45,11 +62,12 @@ def _on_the_way(target: Target, config: HostConfig, ask: Ask) -> Iterator[list[P
             below.append(_open(_hop_target(hop, target), None, ask, below))
         yield below
     except BaseException:
-        _close(below)
+        close_hops(below)
         raise
 
 
-def _close(below: list[ParamikoConnection]) -> None:
+def close_hops(below: list[ParamikoConnection]) -> None:
+    """The inner ones first."""
     for connection in reversed(below):
         connection.close()
 
@@ -63,8 +81,14 @@ def _hop_target(hop: str, target: Target) -> Target:
 
 
 def _open(
-    target: Target, config: HostConfig | None, ask: Ask, below: list[ParamikoConnection]
+    target: Target,
+    config: HostConfig | None,
+    ask: Ask,
+    below: list[ParamikoConnection],
+    trial: Trial | None = None,
+    owns: bool = True,
 ) -> ParamikoConnection:
+    """``owns``: whether those below are closed with it."""
     config = config or look_up(target)
     timeout_s = target.connect_timeout_s
     with translated(config.hostname, config.port, timeout_s):
@@ -79,12 +103,12 @@ def _open(
             transport.banner_timeout = timeout_s
             _begin(transport, timeout_s)
             hostkeys.verify(config, transport.get_remote_server_key(), known)
-            Login(config, ask).run(transport)
+            Login(config, ask, trial).run(transport)
         except BaseException:
             transport.close()
             raise
         transport.set_keepalive(_KEEPALIVE_SECONDS)
-        return ParamikoConnection(transport, config, timeout_s, list(below))
+        return ParamikoConnection(transport, config, timeout_s, list(below) if owns else [])
 
 
 def _begin(transport: Any, timeout_s: float) -> None:
@@ -105,12 +129,13 @@ def host_keys(target: Target, ask: Ask) -> list[paramiko.PKey]:
     """
     config = look_up(target)
     with _on_the_way(target, config, ask) as below:
-        found = _host_keys(target, config, below)
-    _close(below)
+        found = shown_keys(target, config, below)
+    close_hops(below)
     return found
 
 
-def _host_keys(target: Target, config: HostConfig, below: list[ParamikoConnection]) -> list[paramiko.PKey]:
+def shown_keys(target: Target, config: HostConfig, below: list[ParamikoConnection]) -> list[paramiko.PKey]:
+    """The same behind hops that are open, and stay so."""
     found: dict[str, paramiko.PKey] = {}
     with translated(config.hostname, config.port, target.connect_timeout_s):
         for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512"):
@@ -193,7 +218,7 @@ class ParamikoConnection:
 
     def close(self) -> None:
         self._transport.close()
-        _close(self._below)
+        close_hops(self._below)
 
 
 class ParamikoStream:

@@ -1,4 +1,7 @@
-"""Tracebacks that came from a job, so that IPython finds the lines of a notebook's cells."""
+"""Tracebacks that came from a job, so that IPython finds the lines of a notebook's cells.
+
+Those of scripts are as they came: it is asked only where text is in memory that is in no file.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,7 @@ from types import FrameType, TracebackType
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def make_readable(error: BaseException) -> None:
-    """Its traceback, and those of its causes and contexts."""
-    waiting: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while waiting:
-        found = waiting.pop()
-        if found is not None and id(found) not in seen:
-            seen.add(id(found))
-            found.__traceback__ = _readable(found.__traceback__)
-            waiting += [found.__cause__, found.__context__]
-
-
-def _readable(trace: TracebackType | None) -> TracebackType | None:
+def readable(trace: TracebackType | None) -> TracebackType | None:
     """The same traceback; frames of cells know where their functions begin.
 
     IPython counts from there to the line that it shows, where the text is in no file.  The frames that come home know their line only.
@@ -34,7 +25,7 @@ def _readable(trace: TracebackType | None) -> TracebackType | None:
     frame = trace.tb_frame
     if code.co_filename in linecache.cache and not os.path.exists(code.co_filename):
         frame = _frame(code.co_filename, code.co_name, trace.tb_lineno)
-    return TracebackType(_readable(trace.tb_next), frame, frame.f_lasti, trace.tb_lineno)
+    return TracebackType(readable(trace.tb_next), frame, frame.f_lasti, trace.tb_lineno)
 
 
 def _frame(filename: str, name: str, line: int) -> FrameType:
