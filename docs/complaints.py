@@ -39,6 +39,14 @@ ROWS = (
     (43, "out of memory is retried with the same memory", "test_pains.py::test_pain_43_memory_is_retried_with_more"),
 )  # fmt: skip
 """The number by which tests call it, the complaint, and the test below ``tests/ssh``."""
+NOTEBOOK_ROWS = (
+    (14, "functions typed at a prompt cannot be sent", "notebook/test_cells.py::test_what_functions_use_is_sent_with_them"),
+    (34, "jobs wait with no reason shown", "browser/test_jobs.py::test_waiting_job_shows_its_reason"),
+    (55, "a reopened notebook shows \"model not found\"", "browser/test_jobs.py::test_saved_notebook_shows_jobs_without_a_kernel"),
+    (56, "widgets freeze while a cell runs", "browser/test_form_fields.py::test_form_goes_on_while_a_cell_runs"),
+    (57, "fields of form and settings disagree", "notebook/widget/test_describing.py::test_every_example_passes_configure"),
+)  # fmt: skip
+"""The same of notebooks, below ``tests``."""
 
 _HEAD = """\
 <!-- Written by docs/complaints.py: change that, then `hatch run docs:complaints`. -->
@@ -51,6 +59,13 @@ Of hosts and batch systems; each complaint has a test on real services (for PBS,
 |---|---|---|
 """
 
+_NOTEBOOKS = """
+## In notebooks
+
+| complaint | here | test |
+|---|---|---|
+"""
+
 
 def page() -> str:
     """The text of the page.  Raises KeyError for a test that is not there."""
@@ -58,7 +73,11 @@ def page() -> str:
     for _, complaint, test in ROWS:
         file, _, name = test.partition("::")
         lines.append(f"| {complaint} | {_says(ROOT / 'tests/ssh' / file, name)} | `{test}` |\n")
-    return _HEAD + "".join(lines)
+    more = []
+    for _, complaint, test in NOTEBOOK_ROWS:
+        file, _, name = test.partition("::")
+        more.append(f"| {complaint} | {_says(ROOT / 'tests' / file, name)} | `{test}` |\n")
+    return _HEAD + "".join(lines) + _NOTEBOOKS + "".join(more)
 
 
 def _says(path: Path, name: str) -> str:

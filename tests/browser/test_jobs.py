@@ -142,6 +142,18 @@ def test_saved_notebook_shows_jobs_without_a_kernel(begun: Any) -> None:
         expect(book.output(cell).get_by_text("model not found")).to_be_hidden()
 
 
+def test_waiting_job_shows_its_reason(begun: Any) -> None:
+    """A job that waits for cores says so on its card, and for how long it has waited; so does the saved notebook."""
+    book = begun(
+        "cores = __import__('os').cpu_count()\nfirst = slow.options(cores=cores).submit(1)\nslow.options(cores=cores).submit(1)"
+    )
+    card = book.run(1).locator(".clx-card")
+    expect(state_of(card)).to_have_text("QUEUED")
+    expect(card.locator(".clx-reason")).to_contain_text("waits for")
+    expect(card.locator(".clx-timeline .clx-now")).to_contain_text("QUEUED")
+    expect(book.output(1).locator(".clx-still")).to_contain_text("waits for", timeout=10_000)
+
+
 def test_two_views_of_a_job_are_in_step(begun: Any) -> None:
     """A job that is displayed twice is shown by one widget: what happens in one view is seen in the other."""
     book = begun("job = slow.submit(1); job", "job")
