@@ -27,6 +27,12 @@ def clustrix_register(registry: Registry) -> None:
     registry.backend("pbs", "clustrix_ssh.clusters:PbsCluster", title="PBS")
     for name in ("ssh", "slurm", "sge", "pbs"):
         registry.connection_test(name, "clustrix_ssh.checking:look")
+    registry.assistant(
+        "key",
+        "clustrix_ssh.keysetup:set_up_key",
+        title="Set up a key",
+        backends=("ssh", "slurm", "sge", "pbs"),
+    )
     registry.command(
         "setup",
         "clustrix_ssh.cli.setup:setup",

@@ -16,7 +16,7 @@ def authorize(line: str, home: str) -> "dict[str, object]":
     folder = os.path.join(home, ".ssh")
     if not os.path.isdir(folder):
         os.mkdir(folder, 0o700)
-    path = os.path.realpath(os.path.join(folder, "authorized_keys"))  # a link stays one
+    path = path_of(home)
     data = b""
     new = not os.path.exists(path)
     if not new:
@@ -29,6 +29,11 @@ def authorize(line: str, home: str) -> "dict[str, object]":
         subprocess.call(["restorecon", "-F", folder, path], stderr=subprocess.DEVNULL)
     tightened = [one for one in (os.path.realpath(folder), path) if _tighten(one)]
     return {"state": state, "path": path, "tightened": tightened, "loose": _loose(path, home)}
+
+
+def path_of(home: str) -> str:
+    """The file; a link stays one."""
+    return os.path.realpath(os.path.join(home, ".ssh", "authorized_keys"))
 
 
 def _state(data: bytes, line: str) -> str:
@@ -80,7 +85,7 @@ def _loose(path: str, home: str) -> "list[list[str]]":
     while True:
         known = os.stat(path)
         if known.st_mode & _OTHERS_WRITE or known.st_uid not in (0, os.getuid()):
-            found.append([path, "%04o" % stat.S_IMODE(known.st_mode)])
+            found.append([path, f"{stat.S_IMODE(known.st_mode):04o}"])
         if path in (home, os.path.dirname(path)):
             return found
         path = os.path.dirname(path)
@@ -88,10 +93,11 @@ def _loose(path: str, home: str) -> "list[list[str]]":
 
 def main() -> None:
     """``LINE``; prints what came of it as JSON."""
+    home = pwd.getpwuid(os.getuid()).pw_dir
     try:
-        told = authorize(sys.argv[1], pwd.getpwuid(os.getuid()).pw_dir)
+        told = authorize(sys.argv[1], home)
     except OSError as error:
-        told = {"error": "%s: %s" % (error.filename or "authorized_keys", error.strerror)}  # noqa: UP031
+        told = {"error": f"{error.filename or path_of(home)}: {error.strerror}"}
     print(json.dumps(told))
 
 

@@ -23,6 +23,10 @@ MOST_PASSPHRASE_BYTES = 72
 """What bcrypt takes, by which the file's format makes a key of it."""
 
 
+MISSING = "is not there"
+PUBLIC = "is a public key"
+
+
 class KeyProblem(Exception):
     """A key cannot be used, or made."""
 
@@ -40,7 +44,7 @@ def shown(path: str) -> str:
 def why_wrong(path: str) -> str:
     """Why there is no private key in a file that the settings name; empty if there may be one."""
     if not os.path.lexists(path):
-        return "is not there"
+        return MISSING
     try:
         with open(path, "rb") as file:
             begins = file.read(100)
@@ -49,7 +53,7 @@ def why_wrong(path: str) -> str:
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     if begins.startswith((b"ssh-", b"ecdsa-", b"sk-")):
-        return "is a public key"
+        return PUBLIC
     return "" if b"-----BEGIN" in begins else "is no private key"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import paramiko
@@ -79,8 +78,10 @@ class Logins:
         return trial
 
     def _attempt(self, config: HostConfig, trial: Trial, asker: Asker) -> None:
-        with suppress(LoginRefused):  # the trial tells
+        try:
             log_in(self._target, config, asker.ask, self._hops, trial).close()
+        except LoginRefused as error:
+            trial.why = str(error)
 
     async def shown_keys(self, config: HostConfig) -> list[paramiko.PKey]:
         """See ``clustrix_ssh.transport.paramiko_connection.host_keys``."""

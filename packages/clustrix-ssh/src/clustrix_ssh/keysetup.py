@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -13,13 +13,13 @@ from clustrix.errors import ClustrixError
 from clustrix.plugins.checks import OK, Check, Suggestion, failed, ok, warning
 from clustrix_ssh import keycopy, keyfiles
 from clustrix_ssh.agent.client import AgentError
-from clustrix_ssh.errors import HostKeyChanged, HostKeyUnknown, LoginRefused, NoCommonAlgorithm, NobodyThere
+from clustrix_ssh.errors import HostKeyChanged, HostKeyUnknown, LoginRefused, NobodyThere, NoCommonAlgorithm
 from clustrix_ssh.farhost import target_of
 from clustrix_ssh.keyfiles import KeyProblem, shown
 from clustrix_ssh.keylogins import Logins
 from clustrix_ssh.people import Ask, trusted
 from clustrix_ssh.transport import hostkeys
-from clustrix_ssh.transport.keys import Trial, Unread, agent_blobs
+from clustrix_ssh.transport.keys import Trial, Unread, agent_blobs, public_blob
 from clustrix_ssh.transport.sshconfig import HostConfig, look_up
 
 _TYPED = frozenset({"password", "keyboard-interactive"})
@@ -66,6 +66,11 @@ class _Setup:
         self._config: HostConfig
         self._usual: HostConfig
         """As it is without key_file."""
+        self._named = (
+            os.path.abspath(os.path.expanduser(self._target.key_file)) if self._target.key_file else ""
+        )
+        self._wrong = ""
+        """Why there is no private key in what key_file names."""
         self._who = ""
 
     def so_far(self) -> str:
@@ -82,7 +87,7 @@ class _Setup:
             f"by hand: ssh-copy-id{port} {user}{self._target.host}",
         )
 
-    async def run(self) -> AsyncIterator[Check | Suggestion]:
+    async def run(self) -> AsyncGenerator[Check | Suggestion, None]:
         """All steps."""
         target = self._target
         if not target.host:
@@ -92,51 +97,56 @@ class _Setup:
         if target.ssh_client == "openssh" or (target.ssh_client == "auto" and self._config.needs_openssh):
             yield self.by_hand(self._config.needs_openssh or 'ssh_client="openssh"')
             return
-        named = os.path.abspath(os.path.expanduser(target.key_file)) if target.key_file else ""
-        wrong = await self._look_at_named(named)
         self._who = f"{self._config.user}@{target.host}"
+        path = await self._look_at_named() if target.key_file else ""
         await self.logins.begin(self._config)
         try:
             trial = await self.logins.attempt(self._config)
         except HostKeyUnknown:
-            self.step = "host key"
-            keys = await self.logins.shown_keys(self._config)
-            path = await trusted(self._config, keys, self._ask)
-            if path is None:
-                name = hostkeys.lookup_name(self._config)
-                yield failed("host key", f"{name} is not trusted", "nothing was changed")
+            check = await self._trust()
+            yield check
+            if check.state != OK:
                 return
-            self._changed.append(f"the host's key is trusted, in {path}")
-            yield ok("host key", f"trusted, in {path}")
             trial = await self.logins.attempt(self._config)
         else:
             yield ok("host key", "trusted already")
         self.step = "login"
         if trial.key:
             yield self._lets_in(trial)
-            for suggestion in self._suggested(trial.key, trial, wrong):
+            for suggestion in self._suggested(trial.key, trial):
                 yield suggestion
-        elif "publickey" not in trial.allowed:
-            ways = ", ".join(sorted(trial.allowed))
-            yield failed(
-                "login", f"{target.host} takes no keys, only: {ways}", "ask who runs it. " + self.so_far()
-            )
-        else:
-            async for found in self._set_up(trial, named, wrong):
+        elif "publickey" in trial.allowed:
+            async for found in self._set_up(trial, path):
                 yield found
+        else:
+            ways = ", ".join(sorted(trial.allowed))
+            found = f"{target.host} takes no keys, only: {ways}" if ways else trial.why
+            yield failed("login", found, f"ask who runs it; {self.so_far()}")
 
-    async def _look_at_named(self, named: str) -> str:
-        """Why the key of the settings is none; then it is seen whether one of the usual lets in."""
-        if not named:
-            return ""
+    async def _look_at_named(self) -> str:
+        """The key that the settings mean, there or not; where they name what is none, it is first seen whether one of the usual lets in."""
+        named = self._named
         self._usual = await asyncio.to_thread(look_up, self._target._replace(key_file=""))
-        wrong = keyfiles.why_wrong(named)
+        self._wrong = keyfiles.why_wrong(named)
+        if not self._wrong:
+            return named
         private = named.removesuffix(".pub")
-        if wrong == "is a public key" and private != named and not keyfiles.why_wrong(private):
+        if self._wrong == keyfiles.PUBLIC and private != named and not keyfiles.why_wrong(private):
             self._config = self._only(private)
-        elif wrong:
-            self._config = self._usual
-        return wrong
+            return private
+        self._config = self._usual
+        return named if self._wrong == keyfiles.MISSING else ""
+
+    async def _trust(self) -> Check:
+        self.step = "host key"
+        keys = await self.logins.shown_keys(self._config)
+        path = await trusted(self._config, keys, self._ask)
+        if path is None:
+            return failed(
+                "host key", f"{hostkeys.lookup_name(self._config)} is not trusted", "nothing was changed"
+            )
+        self._changed.append(f"the host's key is trusted, in {path}")
+        return ok("host key", f"trusted, in {path}")
 
     def _only(self, path: str) -> HostConfig:
         return self._config._replace(identity_files=(path,), identities_only=True)
@@ -150,48 +160,48 @@ class _Setup:
     def _besides(self, trial: Trial) -> str:
         return f"besides it the host asks for something at each login ({', '.join(trial.besides)})"
 
-    def _suggested(self, key: str, trial: Trial, wrong: str) -> list[Suggestion]:
+    def _suggested(self, key: str, trial: Trial) -> list[Suggestion]:
         """What key_file should be, where it is not that already: nothing, for a key that is tried by itself."""
         usual = self._usual.identity_files
+        if key == self._named:
+            return []
         # One that is locked, and tried before it, would be asked about in vain.
         alone = key in usual and not set(trial.locked) & set(usual[: usual.index(key)])
         if alone or not os.path.isabs(key):
-            return [Suggestion("key_file", None)] if wrong else []
-        set_already = os.path.abspath(os.path.expanduser(self._target.key_file or "/")) == key
-        return [] if set_already else [Suggestion("key_file", shown(key))]
+            return [Suggestion("key_file", None)] if self._wrong else []
+        return [Suggestion("key_file", shown(key))]
 
-    async def _set_up(self, trial: Trial, named: str, wrong: str) -> AsyncIterator[Check | Suggestion]:
+    async def _set_up(self, trial: Trial, path: str) -> AsyncIterator[Check | Suggestion]:
         self.step = "key"
-        if wrong in ("", "is not there"):
-            path = named or keyfiles.chosen(self._usual.identity_files)
-        else:
-            path = self._config.identity_files[0] if self._config is not self._usual else ""
-            if not path:
-                raise KeyProblem(
-                    f"{shown(named)} {wrong} (key_file)", "have key_file name a private key, or none"
-                )
-        if wrong == "is not there" or not path:
-            path = path or keyfiles.usual_place()
+        if self._wrong and not path:
+            raise KeyProblem(
+                f"{shown(self._named)} {self._wrong} (key_file)", "have key_file name a private key, or none"
+            )
+        path = path or keyfiles.chosen(self._usual.identity_files) or keyfiles.usual_place()
+        if keyfiles.why_wrong(path) == keyfiles.MISSING:
             line = await self._made(path)
             yield ok("key", f"{shown(path)} was made")
         else:
-            line = await self._read(path)
+            line = await self.logins.public_line(path, await asyncio.to_thread(agent_blobs, self._config))
             if path in trial.locked:  # it is open now
                 again = await self.logins.attempt(self._only(path))
                 if again.key:
                     yield self._lets_in(again)
-                    for suggestion in self._suggested(path, trial, wrong):
+                    for suggestion in self._suggested(path, trial):
                         yield suggestion
                     return
             yield ok("key", f"{shown(path)}, which is there")
         self.step = "copy"
-        async for found in self._copied(trial, line):
-            yield found
+        told = await self._copied(trial, line)
+        for check in keycopy.checks(told, self._who):
+            yield check
+        if "error" in told:
+            return
         self.step = "login with the key"
         again = await self.logins.attempt(self._only(path))
         yield await self._outcome(again, path)
         if again.key:
-            for suggestion in self._suggested(path, trial, wrong):
+            for suggestion in self._suggested(path, trial):
                 yield suggestion
 
     async def _made(self, path: str) -> str:
@@ -199,8 +209,11 @@ class _Setup:
         keyfiles.see_that_free(path)
         passphrase = await self._new_passphrase(path)
         line = await asyncio.to_thread(keyfiles.make, path, passphrase)
-        self._changed.append(f"{shown(path)} was made; {self._target.host} does not know it yet")
+        self._changed.append(f"{shown(path)} was made")
         await self.logins.open_key(path, passphrase)
+        self._usual = await asyncio.to_thread(
+            look_up, self._target._replace(key_file="")
+        )  # it may be one of these
         return line
 
     async def _new_passphrase(self, path: str) -> str:
@@ -226,33 +239,26 @@ class _Setup:
             raise NobodyThere(text)
         return answer
 
-    async def _read(self, path: str) -> str:
-        """The line of a key that is there.  Raises KeyProblem, Unread, NobodyThere."""
-        held = await asyncio.to_thread(agent_blobs, self._config)
-        return await self.logins.public_line(path, held)
+    async def _copied(self, trial: Trial, line: str) -> Mapping[str, Any]:
+        """Log in by whatever else the host takes, and have the key let in: what ``clustrix_ssh.authorize`` tells.
 
-    async def _copied(self, trial: Trial, line: str) -> AsyncIterator[Check]:
-        """Log in by whatever else the host takes.  Raises HostUnreachable, AgentError; KeyProblem, where it is not let in then."""
-        host = self._target.host
+        Raises HostUnreachable, AgentError; KeyProblem where somebody else has to let the key in.
+        """
+        host, typed = self._target.host, trial.allowed & _TYPED
+        # Keys were tried; those that are locked are asked about where there is no other way.
+        config = self._usual._replace(identity_files=(), identities_only=True, agent="none")
         try:
-            # Keys were tried; those that are locked are asked about where there is no other way.
-            connection = await self.logins.typed(
-                self._usual._replace(identity_files=(), identities_only=True, agent="none")
-                if trial.allowed & _TYPED
-                else self._usual
-            )
+            connection = await self.logins.typed(config if typed else self._usual)
         except LoginRefused as error:
-            if trial.allowed & _TYPED:
+            if typed:
                 raise
             advice = f"{host} takes nothing but keys: have its administrators, or its web page, add this line: {line}"
             raise KeyProblem(str(error), advice) from error
         told = await keycopy.copy(host, connection, self._settings, line)
         await self.logins.end(connection)
-        for check in keycopy.checks(told, self._who):
-            yield check
         if "error" not in told:
-            self._changed = [one.replace(" does not know it yet", " knows it") for one in self._changed]
-            self._changed += [f"the key is in {told['path']} there"]
+            self._changed.append(f"the key is in {told['path']} of {self._who}")
+        return told
 
     async def _outcome(self, trial: Trial, path: str) -> Check:
         what, host = "login with the key", self._target.host
@@ -264,6 +270,7 @@ class _Setup:
                 f"ask who runs it. {self.so_far()}",
             )
         locked = await asyncio.to_thread(keyfiles.has_passphrase, path)
+        locked = locked and public_blob(path) not in await asyncio.to_thread(agent_blobs, self._config)
         advice = (
             f"ssh-add {shown(path)} keeps its passphrase, so that jobs go on while you are away"
             if locked

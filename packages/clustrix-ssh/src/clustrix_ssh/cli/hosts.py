@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
+import signal
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -103,22 +106,83 @@ def check(host: str | None, port: int | None, profile: str | None, wait: float, 
 
     Without HOST, the one of your settings. Status 1 if something is wrong.
     """
-    from clustrix.config import store
     from clustrix_ssh.checking import check_host
+
+    rows = asyncio.run(check_host(_settings(host, port, profile), wait))
+    if as_json:
+        click.echo(json.dumps([row._asdict() for row in rows], indent=2))
+    else:
+        for row in rows:
+            _show(row.result, row.text, row.advice)
+    if any(row.result == "failed" for row in rows):
+        raise SystemExit(1)
+
+
+@hosts.command()
+@click.argument("host", required=False)
+@_PORT
+@click.option("--profile", metavar="NAME", help="The settings of that profile.")
+def key(host: str | None, port: int | None, profile: str | None) -> None:
+    """Set up a key for a host: make one if there is none, have the host let it in, and see that it does.
+
+    Without HOST, the one of your settings. What the host and the key ask is asked here, and kept nowhere. Nothing that is there is written over. Status
+    1 if something is wrong.
+    """
+    from clustrix.dispatcher.answering import is_possible
+
+    if not is_possible():
+        raise click.ClickException("somebody has to answer here: call it in a terminal")
+    if not asyncio.run(_set_up_key(_settings(host, port, profile), profile)):
+        raise SystemExit(1)
+
+
+async def _set_up_key(settings: Mapping[str, Any], profile: str | None) -> bool:
+    """Whether all is well."""
+    from clustrix.plugins.checks import FAILED, Suggestion
+    from clustrix_ssh.keysetup import set_up_key
+
+    well = True
+    async for found in set_up_key(settings, _typed):
+        if isinstance(found, Suggestion):
+            value = "" if found.value is None else f" {shlex.quote(found.value)}"
+            where = f" --profile {shlex.quote(profile)}" if profile else ""
+            verb = "unset" if found.value is None else "set"
+            click.echo(f"Then: clustrix config {verb} {found.field}{value}{where}")
+        else:
+            _show(found.state, f"{found.what}: {found.found}", found.advice)
+            well = well and found.state != FAILED
+    return well
+
+
+async def _typed(question: Question) -> str | None:
+    """The loop waits for the person, and nothing else does meanwhile."""
+    from clustrix.dispatcher.answering import on_terminal
+
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # that of asyncio lets the prompt wait on
+    try:
+        if question.kind != "trust":
+            return on_terminal(question._asdict())
+        click.echo(question.text)
+        return "yes" if _confirmed() else None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _show(state: str, text: str, advice: str) -> None:
+    click.echo(f"{state:<9} {text}" + (f"\n          {advice}" if advice else ""))
+
+
+def _settings(host: str | None, port: int | None, profile: str | None) -> dict[str, Any]:
+    from clustrix.config import store
 
     settings: dict[str, Any] = {**store.process.resolve({} if profile is None else {"profile": profile})}
     if host is not None:
         settings["cluster_host"] = host
     if port is not None:
         settings["cluster_port"] = port
-    rows = asyncio.run(check_host(settings, wait))
-    if as_json:
-        click.echo(json.dumps([row._asdict() for row in rows], indent=2))
-    else:
-        for row in rows:
-            click.echo(f"{row.result:<9} {row.text}" + (f"\n          {row.advice}" if row.advice else ""))
-    if any(row.result == "failed" for row in rows):
-        raise SystemExit(1)
+    return settings
 
 
 def _answer(question: Question) -> str:

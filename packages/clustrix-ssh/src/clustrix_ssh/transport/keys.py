@@ -36,6 +36,8 @@ class Trial:
         self.unlocked = unlocked
         self.allowed: frozenset[str] = frozenset()
         """What the host takes."""
+        self.why = ""
+        """Why it was refused, for a person."""
         self.key = ""
         """The key that was taken: its path, or that it is the agent's."""
         self.besides: tuple[str, ...] = ()
