@@ -120,8 +120,8 @@ class _Setup:
                 yield found
         else:
             ways = ", ".join(sorted(trial.allowed))
-            found = f"{target.host} takes no keys, only: {ways}" if ways else trial.why
-            yield failed("login", found, f"ask who runs it; {self.so_far()}")
+            why = f"{target.host} takes no keys, only: {ways}" if ways else trial.why
+            yield failed("login", why, f"ask who runs it; {self.so_far()}")
 
     async def _look_at_named(self) -> str:
         """The key that the settings mean, there or not; where they name what is none, it is first seen whether one of the usual lets in."""
