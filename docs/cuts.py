@@ -60,6 +60,7 @@ ELSEWHERE = {
     "map.cut-record": f"{_HALF}::test_half_a_record_of_an_item_is_cut_off",
     "pipe.": "tests/ssh/test_machine.py::test_login_node_itself_needs_no_ssh",
     "requeued.": "tests/ssh/test_time_limits.py::test_job_goes_on_where_it_has_saved_on_slurm_though_nobody_is_there",
+    "ssh-key.": "tests/ssh/test_keysetup.py::test_new_key_lets_in",
     "stage.": "tests/core/plugins/test_third_party.py::test_third_party_backend_conforms",
     "standalone.": "tests/core/plugins/test_third_party.py::test_third_party_backend_conforms",
     "taken.": f"{_SLURM}::test_signal_from_outside_is_told_as_one",

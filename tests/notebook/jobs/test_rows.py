@@ -78,3 +78,14 @@ def test_removed_job_is_gone_after_a_while(journal: Journal, monkeypatch: pytest
         sql.execute("DELETE FROM jobs WHERE seq = 2")
     monkeypatch.setattr(module, "_ANEW_SECONDS", 0.0)
     assert rows.later() == ([], [2])
+
+
+def test_table_that_nobody_looks_at_lets_go_of_the_journal(journal: Journal) -> None:
+    """And takes up what has changed when somebody does again."""
+    rows = Rows(Query())
+    rows.all()
+    rows.close()
+    journal.move([Change(1, 1000.0, JobState.QUEUED)])
+    (changed,), _ = rows.later()
+    assert (changed[0], state(changed)) == (1, "QUEUED")
+    rows.close()

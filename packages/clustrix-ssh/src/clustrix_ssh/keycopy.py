@@ -58,9 +58,13 @@ def checks(told: Mapping[str, Any], who: str) -> Iterator[Check]:
     else:
         done = "added to" if told["state"] == "added" else "already in"
         yield Check("copy", OK, f"{done} {told['path']} of {who}{note}")
+
+
+def causes(told: Mapping[str, Any]) -> Iterator[Check]:
+    """Why the host may not take the key all the same.  Not said where it does: Debian's sshd lets the user's own group write."""
     for path, mode in told["loose"]:
         yield warning(
             "modes",
-            f"{path} there has mode {mode}, so that others may change it, or is another's: most hosts take no keys then (StrictModes)",
-            f"if it is yours: chmod go-w {path}",
+            f"{path} there has mode {mode}, so that others can write to it, or is not yours: sshd takes no keys then (StrictModes)",
+            f"if it is yours, call there: chmod go-w {path}",
         )

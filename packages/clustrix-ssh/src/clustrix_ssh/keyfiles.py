@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clustrix.runner import whole
-from clustrix_ssh.transport.keys import public_blob, read_key
+from clustrix_ssh.transport.keys import Unread, public_blob, read_key
 
 _USUAL = ("id_ed25519", "id_ecdsa", "id_rsa")
 """The best first; ``ssh`` itself tries them in another order."""
@@ -145,10 +145,18 @@ def _line_of(path: str) -> str:
 
 def has_passphrase(path: str) -> bool:
     """Whether a person has to open it."""
+
+    def locked(text: str) -> str:
+        raise _Locked
+
     try:
-        paramiko.PKey.from_path(path)
-    except (paramiko.PasswordRequiredException, TypeError):
+        read_key(path, locked)
+    except _Locked:
         return True
-    except (paramiko.SSHException, ValueError, OSError):
+    except Unread:
         return False
     return False
+
+
+class _Locked(Exception):
+    pass

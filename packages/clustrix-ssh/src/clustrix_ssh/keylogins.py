@@ -63,6 +63,8 @@ class Logins:
         """Called in a task of its own."""
         task = asyncio.current_task()
         assert task is not None
+        if self._closed:
+            return None
         self._asking.add(task)
         try:
             return await self._person(question)

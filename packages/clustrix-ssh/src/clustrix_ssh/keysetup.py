@@ -45,6 +45,8 @@ async def set_up_key(settings: Mapping[str, Any], ask: Ask) -> AsyncIterator[Che
         yield failed(setup.step, error.text, setup.so_far())
     except (ClustrixError, Unread) as error:
         yield failed(setup.step, str(error), setup.so_far())
+    except UnicodeEncodeError:
+        yield failed(setup.step, "that was no text in this terminal's encoding", setup.so_far())
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         yield failed(setup.step, f"{where}{error.strerror or error}", setup.so_far())
@@ -66,9 +68,8 @@ class _Setup:
         self._config: HostConfig
         self._usual: HostConfig
         """As it is without key_file."""
-        self._named = (
-            os.path.abspath(os.path.expanduser(self._target.key_file)) if self._target.key_file else ""
-        )
+        self._named = ""
+        """What key_file names."""
         self._wrong = ""
         """Why there is no private key in what key_file names."""
         self._who = ""
@@ -94,11 +95,11 @@ class _Setup:
             yield failed("host", "jobs go from this machine, which needs no key", "set cluster_host first")
             return
         self._config = self._usual = await asyncio.to_thread(look_up, target)
+        path = await self._look_at_named() if target.key_file else ""
         if target.ssh_client == "openssh" or (target.ssh_client == "auto" and self._config.needs_openssh):
             yield self.by_hand(self._config.needs_openssh or 'ssh_client="openssh"')
             return
         self._who = f"{self._config.user}@{target.host}"
-        path = await self._look_at_named() if target.key_file else ""
         await self.logins.begin(self._config)
         try:
             trial = await self.logins.attempt(self._config)
@@ -125,7 +126,7 @@ class _Setup:
 
     async def _look_at_named(self) -> str:
         """The key that the settings mean, there or not; where they name what is none, it is first seen whether one of the usual lets in."""
-        named = self._named
+        named = self._named = os.path.abspath(self._config.identity_files[0])
         self._usual = await asyncio.to_thread(look_up, self._target._replace(key_file=""))
         self._wrong = keyfiles.why_wrong(named)
         if not self._wrong:
@@ -199,6 +200,9 @@ class _Setup:
             return
         self.step = "login with the key"
         again = await self.logins.attempt(self._only(path))
+        if not again.key:
+            for check in keycopy.causes(told):
+                yield check
         yield await self._outcome(again, path)
         if again.key:
             for suggestion in self._suggested(path, trial):

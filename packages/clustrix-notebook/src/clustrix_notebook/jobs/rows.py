@@ -40,10 +40,17 @@ class Rows:
 
     def __init__(self, query: Query) -> None:
         self._query = query
-        self._journal = Journal(state_place())
+        self._opened: Journal | None = None
         self._version = -1
         self._read_at = 0.0
         self.known: dict[int, Row] = {}
+
+    @property
+    def _journal(self) -> Journal:
+        if self._opened is None:
+            self._opened = Journal(state_place())
+            self._version = -1
+        return self._opened
 
     def all(self) -> list[Row]:
         """All there are now, the newest first."""
@@ -91,8 +98,10 @@ class Rows:
         return sum(row[1] not in ends for row in self.known.values())
 
     def close(self) -> None:
-        """Let go of the journal."""
-        self._journal.close()
+        """Let go of the journal; it is opened again when it is needed."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
 
 def _row(found: tuple[int, str]) -> tuple[int, Row]:

@@ -23,6 +23,8 @@ _BYTES_PER_SECOND = 40_000
 _PIECE = 2000
 """So many rows go into one message at first."""
 _TABLE_SECONDS = 1.0
+_HERE_SECONDS = 300.0
+"""A page with a table says once a minute that it is there; after so long without a word nobody looks at it any more."""
 
 
 class Jobs(Live):
@@ -37,6 +39,7 @@ class Jobs(Live):
         self._cards = [Card(handle) for handle in handles]
         self._rows = rows
         self._not_before = 0.0
+        self._here_at = time.monotonic()
         super().__init__(
             shows="jobs",
             cards=[card.shown for card in self._cards],
@@ -54,9 +57,12 @@ class Jobs(Live):
             changed = [card.look(self.send) for card in self._cards]
             if any(changed):
                 self.cards = [card.shown for card in self._cards]
+            seen = self._rows is not None and time.monotonic() - self._here_at < _HERE_SECONDS
             if self._rows is not None:
                 self._look_at_rows(self._rows)
-            final = all(card.final for card in self._cards) and self._rows is None
+                if not seen:
+                    self._rows.close()
+            final = all(card.final for card in self._cards) and not seen
         self.redraw(0.0 if final else _STILL_SECONDS)
         return not final
 
@@ -88,6 +94,7 @@ class Jobs(Live):
     # -- what the page asks
 
     def answered(self) -> None:
+        self._here_at = time.monotonic()
         watcher.add(self)
 
     def _card(self, message: Message) -> Card:
@@ -103,6 +110,9 @@ class Jobs(Live):
         for start in range(0, len(rows), _PIECE):
             self.send({"event": "all rows", "for": message.get("id"), "rows": rows[start : start + _PIECE]})
         return {"count": len(rows)}
+
+    def _is_here(self, _: Message) -> Message:
+        return {}
 
     def _open(self, message: Message) -> Message:
         """Show a job of the table below it."""
@@ -144,6 +154,7 @@ class Jobs(Live):
 
 Jobs.acts = {
     "rows": Jobs._all_rows,
+    "here": Jobs._is_here,
     "open": Jobs._open,
     "close": Jobs._close,
     "cancel": Jobs._cancel,

@@ -6,6 +6,7 @@ import { fill, h, hideStill } from "./dom.js";
 import { Table } from "./table.js";
 
 const TICK_MS = 1000;
+const HERE_MS = 60000;
 
 export function renderJobs({ model, el }) {
   const shown = hideStill(model.get("still"));
@@ -39,19 +40,23 @@ export function renderJobs({ model, el }) {
     else if (message.event?.endsWith("rows")) table?.hear(message);
   });
   model.on("change:cards", update);
+  let here = 0;
   const gone = () => {
     fill(busy, "The kernel that showed this has ended: the jobs go on. Run the cell again to see how they are.");
     clearInterval(timer);
+    clearInterval(here);
   };
   model.on("comm_live_update", gone);
   const timer = setInterval(() => {
     for (const card of cards.values()) card.tick();
   }, TICK_MS);
+  here = table && setInterval(() => model.send({ act: "here" }), HERE_MS);
   el.append(panel);
   update();
   table?.load();
   return () => {
     clearInterval(timer);
+    clearInterval(here);
     model.off("change:cards", update);
     model.off("comm_live_update", gone);
     asking.close();

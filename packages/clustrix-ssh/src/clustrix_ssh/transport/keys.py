@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable, Iterator
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from paramiko.pkey import UnknownKeyType
 
 from clustrix.errors import HostUnreachable
 from clustrix_ssh.errors import LoginRefused
@@ -226,6 +228,8 @@ def read_key(path: str, ask: Callable[[str], str]) -> paramiko.PKey:
             raise Unread(f"{path} is not there (key_file)") from error
         except OSError as error:
             raise Unread(f"{path}: {error.strerror}") from error
+        except (UnknownKeyType, UnsupportedAlgorithm) as error:
+            raise Unread(f"{path} is a key of a kind that cannot be used here: take ed25519") from error
         except (paramiko.SSHException, ValueError) as error:
             if passphrase is None:
                 raise Unread(_why_unread(path, error)) from error
