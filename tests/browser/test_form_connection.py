@@ -118,3 +118,19 @@ def test_second_factor_is_asked_for_and_a_kernel_that_dies_is_told(
     expect(doing(shown)).to_contain_text("The kernel says nothing any more", timeout=12_000)
     assert time.monotonic() - began < 11
     expect(answer).to_be_hidden()
+
+
+def test_key_is_set_up_by_an_assistant(form: Show, sshd: Sshd, stranger: str, far: str) -> None:
+    """It is there where hosts are reached by SSH; here it finds that the key of the form lets in already, after the host is trusted."""
+    shown = form(before=stranger)
+    assistant = shown.root.get_by_role("button", name="Set up a key…", exact=True)
+    expect(assistant).to_be_hidden()
+    fill(shown, sshd, far)
+    expect(assistant).to_be_visible()
+    assistant.click()
+    panel = shown.panel("Set up a key")
+    expect(panel.locator(".clx-question")).to_contain_text("SHA256:", timeout=20_000)
+    shown.press("These are the host's: trust them", "Set up a key")
+    expect(panel.locator(".clx-doing")).to_contain_text("done", timeout=30_000)
+    expect(panel.locator(".clx-step[data-what=login]")).to_contain_text("lets")
+    assert panel.locator(".clx-failed").count() == 0

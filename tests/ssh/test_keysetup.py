@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from clustrix.plugins.checks import Check, Suggestion
 from clustrix_ssh import authorize
@@ -127,12 +129,12 @@ def test_key_that_is_there_is_used(server: Sshd, home: Path, owner: pwd.struct_p
     assert authorized(owner).read_text().split()[:2] == line.split()[:2]
 
 
-@pytest.mark.filterwarnings("ignore:SSH DSA keys are deprecated")
 def test_key_of_a_kind_that_is_not_known(server: Sshd, home: Path) -> None:
     """It is told as a key that cannot be used, and no other is made."""
-    dsa = home / ".ssh" / "old"
-    subprocess.run(["ssh-keygen", "-q", "-t", "dsa", "-N", "", "-f", str(dsa)], check=True)
-    found = run(settings(server, key_file=str(dsa)), Person(passphrase=[""], password=[PASSWORD]))
+    path = home / ".ssh" / "odd"
+    kind = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(Ed448PrivateKey.generate().private_bytes(*kind))
+    found = run(settings(server, key_file=str(path)), Person(passphrase=[""], password=[PASSWORD]))
     assert states(found)[-1] == ("key", "failed")
     assert "of a kind that cannot be used" in last(found).found
     assert not (home / ".ssh" / "id_ed25519").exists()

@@ -26,7 +26,11 @@ PACKAGES: dict[str, dict[str, str]] = {
     "clock": {"faketime": "faketime"},
     "quota": {"mkfs.btrfs": "btrfs-progs"},
     "modules": {"modulecmd": "environment-modules"},
-    "browser": {"chromium": "chromium", "fc-match": "fontconfig", "/usr/share/fonts/truetype/dejavu": "fonts-dejavu-core"},
+    "browser": {
+        "chromium": "chromium",
+        "fc-match": "fontconfig",
+        "/usr/share/fonts/truetype/dejavu": "fonts-dejavu-core",
+    },
     "otp": {"google-authenticator": "libpam-google-authenticator"},
     "cpython": {_TESTS: f"libpython3.{sys.version_info.minor}-testsuite"}
     if importlib.util.find_spec("test.test_concurrent_futures") is None
