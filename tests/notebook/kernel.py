@@ -88,6 +88,20 @@ class Kernel:
             reply = self._client.get_shell_msg(timeout=20)
         return Outputs(out, err, result, displays, error, trace, order, reply["content"]["status"])
 
+    def start(self, code: str, until: str) -> None:
+        """Run a cell, and come back when it has printed this."""
+        asked = self._client.execute(code)
+        out = ""
+        while until not in out:
+            message = self._client.get_iopub_msg(timeout=60)
+            if message["parent_header"].get("msg_id") == asked and message["msg_type"] == "stream":
+                out += message["content"]["text"]
+
+    def restart(self) -> None:
+        """As from the menu of a notebook."""
+        self._manager.restart_kernel(now=False)
+        self._client.wait_for_ready(timeout=60)
+
     def value(self, expression: str) -> str:
         """The repr of an expression; fails the test if it raises."""
         found = self.run(f"print(repr({expression}))")

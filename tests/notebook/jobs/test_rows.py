@@ -89,3 +89,14 @@ def test_table_that_nobody_looks_at_lets_go_of_the_journal(journal: Journal) -> 
     (changed,), _ = rows.later()
     assert (changed[0], state(changed)) == (1, "QUEUED")
     rows.close()
+
+
+def test_newest_are_kept_where_there_is_a_limit(journal: Journal) -> None:
+    """A new job takes the place of the oldest, and it is known that there are others."""
+    rows = Rows(Query(limit=3))
+    assert len(rows.all()) == 3
+    assert rows.more is False
+    submit(journal, "d")
+    changed, gone = rows.later()
+    assert ([row[0] for row in changed], gone, sorted(rows.known)) == ([4], [1], [2, 3, 4])
+    assert rows.more is True

@@ -20,7 +20,7 @@ class View:
         self._fails = fails
         self._busy_s = busy_s
 
-    def look(self) -> bool:
+    def look(self, draws: bool = False) -> bool:
         self.looks += 1
         if self._fails:
             raise ValueError("on purpose")

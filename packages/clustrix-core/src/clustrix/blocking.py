@@ -13,6 +13,7 @@ from clustrix.bars import Bar
 from clustrix.job import AsyncJobResult
 from clustrix.journal import JobState
 from clustrix.logs import Tail
+from clustrix.notebooks import kernel_ends
 
 R = TypeVar("R")
 
@@ -26,7 +27,8 @@ _PATIENCE_SECONDS = 5.0
 def wait_for(job: AsyncJobResult[R], display: Callable[[str], None] | None = None) -> R:
     """The job's result; raises what its function raised.  ``display``: as for ``logs.Tail``.
 
-    Of a job that had been submitted before, the output is shown only if it still runs, and Ctrl-C leaves it alone.
+    Of a job that had been submitted before, the output is shown only if it still runs, and Ctrl-C leaves it alone.  So does the end of a
+    notebook's kernel, which begins with an interrupt.
     """
     __tracebackhide__ = True  # IPython and pytest show the lines of the job instead
     if job.reused and job.done():
@@ -48,7 +50,7 @@ def wait_for(job: AsyncJobResult[R], display: Callable[[str], None] | None = Non
                 _say_why_it_waits(job)
         _show(tail)
     except KeyboardInterrupt:
-        if job.reused:
+        if job.reused or kernel_ends():
             job._say_how_to_go_on()
             raise
         job.cancel()

@@ -102,6 +102,10 @@ class JobList(Displayed, Sequence[JobRow]):
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """In IPython's terminal."""
+        printer.text(str(self))
+
     def __repr__(self) -> str:
         return f"<JobList of {len(self)} jobs>"
 

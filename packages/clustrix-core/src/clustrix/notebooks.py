@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from typing import Any
 
 from clustrix import plugins
 from clustrix.config.notices import warn_once
 from clustrix.errors import PluginError
+
+_ENDING_SECONDS = 0.7
+_LOOK_SECONDS = 0.02
+
+
+def kernel_ends() -> bool:
+    """Of an interrupt: whether it is the first part of a kernel's end.
+
+    Jupyter interrupts a kernel before it has it shut down or restarted, and says so a moment later: only a person's interrupt is a wish.
+    """
+    ipython = sys.modules.get("IPython")
+    shell: Any = ipython.get_ipython() if ipython is not None else None
+    if getattr(shell, "kernel", None) is None:
+        return False
+    until = time.monotonic() + _ENDING_SECONDS
+    while time.monotonic() < until:
+        if shell.exit_now:
+            return True
+        time.sleep(_LOOK_SECONDS)
+    return False
 
 
 def load(shell: Any) -> None:

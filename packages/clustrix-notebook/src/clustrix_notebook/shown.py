@@ -5,6 +5,7 @@ Nothing heavy is imported before it is known that there is a page.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -22,6 +23,7 @@ def show(jobs: Any) -> bool:
     from clustrix_notebook.jobs.rows import Rows
     from clustrix_notebook.jobs.widget import Jobs
 
+    _follow_cells()
     if isinstance(jobs, AsyncJobResult):
         widget = _widgets.get(jobs.id)
         if widget is None:
@@ -29,9 +31,19 @@ def show(jobs: Any) -> bool:
         widget.show()
         return True
     if isinstance(jobs, JobList) and jobs.query is not None:
-        Jobs([], Rows(jobs.query)).show()
+        Jobs([], Rows(jobs.query, jobs.more)).show()
         return True
     return False
+
+
+@functools.cache
+def _follow_cells() -> None:
+    from IPython.core.getipython import get_ipython
+
+    from clustrix_notebook.jobs.watching import watcher
+
+    shell: Any = get_ipython()
+    shell.events.register("post_run_cell", watcher.look_now)
 
 
 def in_notebook() -> bool:

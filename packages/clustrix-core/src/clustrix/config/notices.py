@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
+from typing import Any
 
 _said: set[str] = set()
+_OURS = frozenset({"clustrix", "clustrix_ssh", "clustrix_notebook"})
 
 
 def warn_once(text: str) -> None:
@@ -17,9 +18,13 @@ def warn_once(text: str) -> None:
 
 
 def levels_to_the_caller() -> int:
-    """For ``warnings.warn`` in the calling function: the nearest frame that is not of this package."""
-    package, levels = os.path.dirname(os.path.dirname(__file__)) + os.sep, 1
+    """For ``warnings.warn`` in the calling function: the nearest frame that is not of clustrix, nor of one of its own plugins."""
+    levels = 1
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__")):
         frame, levels = frame.f_back, levels + 1
     return levels
+
+
+def _is_ours(module: Any) -> bool:
+    return isinstance(module, str) and module.partition(".")[0] in _OURS

@@ -57,8 +57,11 @@ def _timeline(rows: Sequence[Sequence[Any]]) -> str:
     return still.table(("state", "since", "for", "reason"), table)
 
 
-def of_table(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], count: int) -> str:
-    """A list of jobs: the first of them."""
+def of_table(
+    name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], count: int, older: bool
+) -> str:
+    """A list of jobs: the first of them.  ``older``: whether there are others that the list left out."""
     shown = list(itertools.islice(rows, _MOST_ROWS))
     more = f"<p>… and {count - len(shown):,} more</p>" if count > len(shown) else ""
-    return still.picture(name, f"{count:,} jobs", still.table(columns, shown), more)
+    title = f"{'the newest ' if older else ''}{count:,} job{'' if count == 1 else 's'}"
+    return still.picture(name, title, still.table(columns, shown), more)

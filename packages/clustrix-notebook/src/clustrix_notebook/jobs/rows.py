@@ -38,8 +38,10 @@ Row = list[Any]
 class Rows:
     """What one query finds."""
 
-    def __init__(self, query: Query) -> None:
+    def __init__(self, query: Query, more: bool = False) -> None:
+        """``more``: whether there are older ones than the query's limit lets through."""
         self._query = query
+        self.more = more
         self._opened: Journal | None = None
         self._version = -1
         self._read_at = 0.0
@@ -71,6 +73,20 @@ class Rows:
         if version == self._version:
             return [], []
         self._version = version
+        changed, gone = self._news()
+        left_out = self._beyond_the_limit()
+        news = {row[0] for row in left_out}
+        return [row for row in changed if row[0] not in news], [*gone, *news]
+
+    def _beyond_the_limit(self) -> list[Row]:
+        """The oldest, where new ones have come: they are left out."""
+        limit = self._query.limit
+        if limit is None or len(self.known) <= limit:
+            return []
+        self.more = True
+        return [self.known.pop(number) for number in sorted(self.known)[: len(self.known) - limit]]
+
+    def _news(self) -> tuple[list[Row], list[int]]:
         ends = {STATES.index(str(state)) for state in FINAL}
         live = [number for number, row in self.known.items() if row[1] not in ends]
         found = dict(map(_row, self._journal.later(self._query, max(self.known, default=0), live)))

@@ -17,8 +17,8 @@ _SHARE = 50
 class View(Protocol):
     """What shows something that changes."""
 
-    def look(self) -> bool:
-        """See what is new, and tell the page; False when nothing will change any more."""
+    def look(self, draws: bool = False) -> bool:
+        """See what is new, and tell the page; False when nothing will change any more.  ``draws``: have the plain picture follow at once."""
 
 
 class Watcher:
@@ -40,6 +40,13 @@ class Watcher:
                 self._thread.start()
         self._woken.set()
 
+    def look_now(self, *_: object) -> None:
+        """After each cell: what is saved then is how things stand, also where a notebook is run and closed at once."""
+        with self._lock:
+            views = list(self._views)
+        for view in views:
+            _looked(view, True)
+
     def _run(self) -> None:
         while True:
             began = time.thread_time()
@@ -55,9 +62,9 @@ class Watcher:
             self._woken.clear()
 
 
-def _looked(view: View) -> bool:
+def _looked(view: View, draws: bool = False) -> bool:
     try:
-        return view.look()
+        return view.look(draws)
     except Exception:  # the thread is everybody's: one view that fails must not stop the others
         log.exception("a view of jobs could not be brought up to date")
         return False

@@ -51,7 +51,7 @@ class Jobs(Live):
         super().show()
         watcher.add(self)
 
-    def look(self) -> bool:
+    def look(self, draws: bool = False) -> bool:
         """See what is new; called by the watcher."""
         with self._lock:
             changed = [card.look(self.send) for card in self._cards]
@@ -63,7 +63,7 @@ class Jobs(Live):
                 if not seen:
                     self._rows.close()
             final = all(card.final for card in self._cards) and not seen
-        self.redraw(0.0 if final else _STILL_SECONDS)
+        self.redraw(0.0 if final or draws else _STILL_SECONDS)
         return not final
 
     def _look_at_rows(self, rows: Rows) -> None:
@@ -73,7 +73,7 @@ class Jobs(Live):
         changed, gone = rows.later()
         size = 0
         if changed or gone:
-            message = {"event": "rows", "rows": changed, "gone": gone}
+            message = {"event": "rows", "rows": changed, "gone": gone, "more": rows.more}
             size = len(json.dumps(message, separators=(",", ":")))
             self.send(message)
         self._not_before = now + max(_TABLE_SECONDS, size / _BYTES_PER_SECOND)
@@ -87,7 +87,7 @@ class Jobs(Live):
                 (row[5], row[6], STATES[row[1]], row[2], row[10], clock(row[11]), row[9])
                 for row in sorted(known.values(), reverse=True)
             )
-            parts.append(pictures.of_table(self.still, columns, rows, len(known)))
+            parts.append(pictures.of_table(self.still, columns, rows, len(known), self._rows.more))
         parts += [pictures.of_card(self.still, card.shown) for card in self._cards]
         return "".join(parts)
 
@@ -108,7 +108,14 @@ class Jobs(Live):
             return {}
         rows = self._rows.all()
         for start in range(0, len(rows), _PIECE):
-            self.send({"event": "all rows", "for": message.get("id"), "rows": rows[start : start + _PIECE]})
+            self.send(
+                {
+                    "event": "all rows",
+                    "for": message.get("id"),
+                    "rows": rows[start : start + _PIECE],
+                    "more": self._rows.more,
+                }
+            )
         return {"count": len(rows)}
 
     def _is_here(self, _: Message) -> Message:

@@ -6,6 +6,7 @@ import { clock, counted, lasted } from "./words.js";
 const STAGES = ["CREATED", "STAGING", "QUEUED", "RUNNING"];
 const COUNTS = ["succeeded", "failed", "running", "waiting", "cancelled"];
 const LOG_CHARACTERS = 200000;
+const CODES = /\x1b\[[0-9;?]*[A-Za-z]/g; // colours and movements of a terminal
 
 export class Card {
   constructor(asking, job, closable) {
@@ -21,7 +22,8 @@ export class Card {
     this.error = h("details", { class: "clx-error", hidden: true });
     this.said = h("span", { class: "clx-dim", role: "status" });
     this.log = h("pre", { class: "clx-log", tabindex: "0", "aria-label": `Output of ${job}` });
-    this.logs = h("details", { class: "clx-logs", ontoggle: () => this.toggleLog() }, h("summary", {}, "Output"), this.log);
+    this.cut = h("p", { class: "clx-dim", hidden: true }, `Only the end is shown; all of it: clustrix.attach("${job}").logs()`);
+    this.logs = h("details", { class: "clx-logs", ontoggle: () => this.toggleLog() }, h("summary", {}, "Output"), this.cut, this.log);
     this.cancelling = button("Cancel", () => this.act("cancel"), { "aria-label": `Cancel, job ${job}` });
     this.retrying = button("Retry", () => this.act("retry"));
     this.element = h("article", { class: "clx-card", "aria-label": `Job ${job}`, "data-job": job },
@@ -32,8 +34,20 @@ export class Card {
   }
 
   async act(act) {
+    const pressed = act === "retry" ? this.retrying : this.cancelling;
+    pressed.disabled = true; // once is enough
     const answer = await this.asking.ask(act, { job: this.id });
     fill(this.said, answer.error ?? answer.said ?? "");
+    if (act === "retry" && answer.job) this.again = true; // what comes of it has a card, and a button, of its own
+    pressed.disabled = false;
+    this.update(this.job);
+  }
+
+  // There is no kernel any more that could do anything.
+  end() {
+    this.cancelling.disabled = true;
+    this.retrying.disabled = true;
+    fill(this.said, `clustrix.attach("${this.id}") shows it again`);
   }
 
   update(job) {
@@ -47,7 +61,8 @@ export class Card {
     this.cancelling.hidden = job.final;
     this.cancelling.disabled = job.cancelling;
     const failed = job.map ? job.map.counts.failed + (job.final ? job.map.counts.cancelled : 0) : 0;
-    this.retrying.hidden = job.map ? failed === 0 : !job.final || job.state === "SUCCEEDED";
+    this.retrying.hidden = this.again || (job.map ? failed === 0 : !job.final || job.state === "SUCCEEDED");
+    if (job.final && !this.again) fill(this.said);
     this.retrying.textContent = job.map ? "Retry failed" : "Retry";
     this.retrying.setAttribute("aria-label", `${this.retrying.textContent}, job ${job.id}`);
     this.showProgress();
@@ -148,9 +163,34 @@ export class Card {
     if (!this.logs.open) return;
     const follows = this.log.scrollTop + this.log.clientHeight >= this.log.scrollHeight - 20;
     if (anew) fill(this.log);
-    for (const [stream, text] of pieces) this.log.append(h("span", { class: stream ? "clx-stderr" : null }, text));
+    for (const [stream, text] of pieces) this.write(stream, text.replace(CODES, ""));
+    this.length = (anew ? 0 : this.length) + pieces.reduce((sum, [, text]) => sum + text.length, 0);
+    if (this.length >= LOG_CHARACTERS) this.cut.hidden = false;
     while (this.log.textContent.length > LOG_CHARACTERS && this.log.childNodes.length > 1) this.log.firstChild.remove();
     if (anew && !this.log.textContent) fill(this.log, h("span", { class: "clx-dim" }, "nothing until now"));
     if (follows) this.log.scrollTop = this.log.scrollHeight;
+  }
+
+  // As a terminal would: behind a carriage return the line is written anew, as progress bars do.
+  write(stream, text) {
+    const parts = text.replaceAll("\r\n", "\n").split("\n");
+    const lines = parts.map((line) => line.slice(line.lastIndexOf("\r") + 1));
+    if (parts[0].includes("\r")) this.dropLine();
+    if (this.returned) this.dropLine();
+    this.returned = parts.at(-1).endsWith("\r");
+    if (this.returned) lines[lines.length - 1] = parts.at(-1).replace(/\r+$/, "").split("\r").at(-1);
+    this.log.append(h("span", { class: stream ? "clx-stderr" : null }, lines.join("\n")));
+  }
+
+  // Take away what stands behind the last end of a line.
+  dropLine() {
+    for (let last = this.log.lastChild; last; last = this.log.lastChild) {
+      const end = last.textContent.lastIndexOf("\n");
+      if (end >= 0) {
+        last.textContent = last.textContent.slice(0, end + 1);
+        return;
+      }
+      last.remove();
+    }
   }
 }

@@ -72,8 +72,15 @@ class Form {
       "change:edits": () => this.update(),
       "change:checked": () => { this.showFields(); this.showProblems(); },
       "change:view": () => this.update(),
+      "comm_live_update": () => this.end(),
     });
     for (const [event, react] of this.heard) this.model.on(event, react);
+  }
+
+  end() {
+    this.trouble.hidden = false;
+    fill(this.trouble, "The kernel of this form has ended. Run the cell again: what was typed is kept.");
+    for (const control of this.panel.querySelectorAll(".clx-acts button, .clx-profiles button, .clx-profiles select")) control.disabled = true;
   }
 
   close() {

@@ -42,7 +42,8 @@ export function renderJobs({ model, el }) {
   model.on("change:cards", update);
   let here = 0;
   const gone = () => {
-    fill(busy, "The kernel that showed this has ended: the jobs go on. Run the cell again to see how they are.");
+    fill(busy, "The kernel that showed this has ended: the jobs go on.");
+    for (const card of cards.values()) card.end();
     clearInterval(timer);
     clearInterval(here);
   };

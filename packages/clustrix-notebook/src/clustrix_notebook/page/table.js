@@ -38,6 +38,7 @@ export class Table {
   }
 
   hear(message) {
+    this.more = message.more;
     if (message.event === "all rows") for (const row of message.rows) this.rows.set(row[0], row);
     else {
       for (const row of message.rows) this.take(row);
@@ -83,7 +84,9 @@ export class Table {
     keyed.sort(([a, one], [b, other]) => sign * ((a ?? -1) < (b ?? -1) ? -1 : (a ?? -1) > (b ?? -1) ? 1 : one[0] - other[0]));
     this.order = keyed.map(([, row]) => row);
     this.showChips(counts);
-    fill(this.count, found.length === this.rows.size ? counted(found.length, "job") : `${found.length.toLocaleString("en")} of ${counted(this.rows.size, "job")}`);
+    const all = `${this.more ? "the newest " : ""}${counted(this.rows.size, "job")}`;
+    fill(this.count, found.length === this.rows.size ? all : `${found.length.toLocaleString("en")} of ${all}`);
+    this.count.title = this.more ? "clustrix.jobs(limit=None) has the older ones, too" : "";
     this.heads.forEach((head, index) => {
       const sorted = SHOWN[index][0] === this.by;
       if (sorted) head.setAttribute("aria-sort", this.down ? "descending" : "ascending");
