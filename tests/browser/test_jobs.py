@@ -99,6 +99,33 @@ def test_failed_job_shows_its_traceback_by_the_name_of_the_cell_and_can_be_retri
     assert again.get_attribute("data-job") != card.get_attribute("data-job")
 
 
+def test_retry_that_is_pressed_twice_is_one_retry(begun: Any) -> None:
+    """As quickly as one may; then the button is that of the new job."""
+    book = begun("job = boom.submit(0); job")
+    output = book.run(1)
+    card = output.locator(".clx-card").first
+    expect(state_of(card)).to_have_text("FAILED")
+    card.get_by_role("button", name="Retry").dblclick()
+    expect(output.locator(".clx-card")).to_have_count(2)
+    expect(card.get_by_role("button", name="Retry")).to_be_hidden()
+    book.page.wait_for_timeout(1000)
+    expect(output.locator(".clx-card")).to_have_count(2)
+
+
+def test_progress_bar_in_the_output_is_one_line(begun: Any) -> None:
+    """What is written over in a terminal is written over here, as it comes; colours are left out."""
+    book = begun(
+        "import sys\n@cluster\ndef bar():\n    print('begin')\n    for n in range(0, 101, 10):\n        sys.stdout.write(f'\\r\\x1b[32m{n} %\\x1b[0m'); sys.stdout.flush(); time.sleep(0.1)\n"
+        "    print('\\nend')\nbar.submit()"
+    )
+    card = book.run(1).locator(".clx-card")
+    card.locator(".clx-logs summary").click()
+    expect(card.locator(".clx-log")).to_have_text("begin\n100 %\nend\n", use_inner_text=True)
+    card.locator(".clx-logs summary").click()
+    card.locator(".clx-logs summary").click()
+    expect(card.locator(".clx-log")).to_have_text("begin\n100 %\nend\n", use_inner_text=True)
+
+
 def test_map_shows_counts_and_groups_that_unfold_to_traceback_and_arguments(begun: Any) -> None:
     """Failures of a map are grouped; a group opens to its items, an example's arguments, and its traceback."""
     book = begun("jobs = picky.map(range(100)); jobs")

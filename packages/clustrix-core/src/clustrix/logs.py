@@ -17,7 +17,7 @@ PAUSE_SECONDS = 0.1
 """Between looks at a file that grows."""
 
 _STREAMS = (layout.OUTPUT, layout.ERRORS)
-_READ_BYTES = 1 << 16
+_READ_BYTES = 1 << 20
 _WANT_SECONDS = 1.0
 
 
