@@ -21,7 +21,7 @@ Show = Callable[..., Form]
 _SIZE: ViewportSize = {"width": 1280, "height": 1000}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # as long as it is there, an event loop runs in this thread
 def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
     reason = why_not("browser")
