@@ -10,6 +10,8 @@ from playwright.sync_api import Locator
 
 SCALE = 2
 LARGEST_BYTES = 120 * 1024
+_HIGHEST_PX = 1400 * SCALE
+"""Of a longer form the upper part is shown."""
 _COLOURS = (256, 128, 64, 32, 16)
 
 
@@ -23,6 +25,7 @@ def take(subject: Locator, path: Path) -> None:
 def small(raw: bytes) -> bytes:
     """A PNG with as many colours as there is room for."""
     image = Image.open(io.BytesIO(raw)).convert("RGB")
+    image = image.crop((0, 0, image.width, min(image.height, _HIGHEST_PX)))
     data = b""
     for colours in _COLOURS:
         out = io.BytesIO()

@@ -27,6 +27,7 @@ from tests.browser.notebook import Notebook  # noqa: E402
 FOLDER = ROOT / "docs" / "pictures"
 WORDS = "pictures.json"
 HOST = "login.uni.edu"
+_FORM_PX = 2400
 PLACES = ("local", "ssh", "slurm", "sge", "pbs")
 
 FORM = "%load_ext clustrix\n%clustrix"
@@ -75,13 +76,15 @@ class Studio:
         self._count = 0
 
     @contextmanager
-    def notebook(self, *cells: str, dark: bool = False) -> Iterator[Notebook]:
-        """One that is open, with all around it hidden."""
+    def notebook(self, *cells: str, dark: bool = False, height: int = 900) -> Iterator[Notebook]:
+        """One that is open, with all around it hidden; ``height``: what is to be seen has to fit."""
         shutil.rmtree(
             self._state / "clustrix" / "notebook", ignore_errors=True
         )  # what was typed in the last one
         context = self._browser.new_context(
-            viewport={"width": 1000, "height": 900}, device_scale_factor=camera.SCALE, reduced_motion="reduce"
+            viewport={"width": 1000, "height": height},
+            device_scale_factor=camera.SCALE,
+            reduced_motion="reduce",
         )
         page: Page = context.new_page()
         self._count += 1
@@ -100,6 +103,7 @@ class Studio:
 
     def take(self, name: str, subject: Locator, words: Locator | None = None) -> None:
         """A picture, and the words in it that may go stale."""
+        subject.page.mouse.move(0, 0)
         camera.take(subject, self.folder / f"{name}.png")
         self.words[name] = [] if words is None else [text for text in words.all_inner_texts() if text]
 
@@ -112,12 +116,12 @@ def labels(subject: Locator) -> Locator:
 def choose(form: Locator, place: str) -> None:
     """Another cluster type."""
     form.locator("[data-field=cluster_type] select").select_option(place)
-    form.get_by_role("heading", name="clustrix", exact=True).hover()  # no tip in the way
+    form.page.mouse.move(0, 0)  # no tip in the way
 
 
 def forms(studio: Studio) -> None:
     """The form for each place, and each group by itself."""
-    with studio.notebook(FORM) as book:
+    with studio.notebook(FORM, height=_FORM_PX) as book:
         form = book.run(0).locator(".clx-form")
         for place in PLACES:
             choose(form, place)
@@ -137,7 +141,7 @@ def forms(studio: Studio) -> None:
 
 def details(studio: Studio) -> None:
     """A tip, an error, a difference before saving; the same form in the dark."""
-    with studio.notebook(FORM) as book:
+    with studio.notebook(FORM, height=_FORM_PX) as book:
         form = book.run(0).locator(".clx-form")
         choose(form, "slurm")
         form.get_by_role("button", name="New…").click()
@@ -157,7 +161,7 @@ def details(studio: Studio) -> None:
         form.get_by_role("button", name="Save…").click()
         expect(form.locator(".clx-diff")).to_be_visible()
         studio.take("saving", form.locator(".clx-panel[aria-label=Save]"))
-    with studio.notebook(FORM, dark=True) as book:
+    with studio.notebook(FORM, dark=True, height=_FORM_PX) as book:
         form = book.run(0).locator(".clx-form")
         choose(form, "ssh")
         form.locator("[data-field=username] .clx-tip-button").focus()

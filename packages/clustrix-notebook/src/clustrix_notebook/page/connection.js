@@ -39,6 +39,7 @@ export class Connection {
   run(running, text) {
     fill(this.doing, text + (running ? " …" : ""));
     this.doing.classList.toggle("clx-running", running);
+    if (running) this.doing.classList.remove("clx-wrong");
     this.stopping.disabled = !running;
     clearTimeout(this.silence);
     if (running) {

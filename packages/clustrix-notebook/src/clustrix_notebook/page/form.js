@@ -24,7 +24,7 @@ class Form {
     this.asking = new Asking(model, (text) => fill(this.busy, text));
     this.act = (act, more) => this.perform(act, more);
     this.profiles = new Profiles(this.act);
-    this.saving = new Saving(this.act, () => model.get("view").files, () => this.saveButton.focus());
+    this.saving = new Saving(this.act, () => model.get("view"), () => this.saveButton.focus());
     this.importing = new Importing(this.act, () => this.importButton.focus());
     this.connection = new Connection(this.asking, this.act, () => this.testButton.focus());
     this.testButton = button("Test connection", () => this.connection.start("test", "Connection test"));

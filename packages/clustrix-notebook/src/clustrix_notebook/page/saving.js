@@ -3,10 +3,11 @@
 import { button, fill, freshId, h } from "./dom.js";
 
 export class Saving {
-  constructor(act, files, closed) {
+  // view(): what the kernel says; ``files``: where one can save.
+  constructor(act, view, closed) {
     this.act = act;
     this.closed = closed;
-    this.files = files;
+    this.view = view;
     this.target = "user";
     this.name = freshId("target");
     this.list = h("div", { class: "clx-diffs", "aria-live": "polite" });
@@ -15,14 +16,14 @@ export class Saving {
   }
 
   async open() {
-    const files = this.files();
+    const { files } = this.view();
     if (!(this.target in files)) this.target = "user";
     const radios = Object.entries(files).map(([target, path]) => h("label", { class: "clx-choice" },
       h("input", {
         type: "radio", name: this.name, value: target, checked: target === this.target,
         onchange: () => { this.target = target; this.look(); },
       }),
-      ` ${target === "user" ? "Yours" : "The project's"}: ${path}`));
+      ` ${target === "user" ? "Yours" : "The project's"}: ${this.short(path)}`));
     fill(this.element, h("h3", {}, "Save"),
       h("fieldset", { class: "clx-targets" }, h("legend", {}, "New values go to"), radios), this.list,
       h("div", { class: "clx-buttons" }, this.go, button("Cancel", () => this.close())));
@@ -31,13 +32,18 @@ export class Saving {
     this.element.querySelector("input:checked")?.focus();
   }
 
+  short(path) {
+    const { home } = this.view();
+    return path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
+  }
+
   async look() {
     const answer = await this.act("plan", { target: this.target });
     this.files_ = answer.files ?? [];
     this.go.disabled = this.files_.length === 0;
     if (!answer.error && this.files_.length === 0) answer.error = "The files say that already.";
     if (answer.error) fill(this.list, h("p", { class: "clx-problem" }, answer.error));
-    else fill(this.list, this.files_.map(difference));
+    else fill(this.list, this.files_.map((file) => difference(file, this.short(file.path))));
   }
 
   async save() {
@@ -56,9 +62,9 @@ export class Saving {
   }
 }
 
-function difference(file) {
+function difference(file, name) {
   const kinds = { "+": "clx-added", "-": "clx-removed", "@": "clx-at" };
-  return h("figure", { class: "clx-diff" }, h("figcaption", {}, file.path),
-    h("pre", { tabindex: "0", role: "group", "aria-label": `What changes in ${file.path}` },
+  return h("figure", { class: "clx-diff" }, h("figcaption", {}, name),
+    h("pre", { tabindex: "0", role: "group", "aria-label": `What changes in ${name}` },
       file.lines.map((line) => h("span", { class: kinds[line[0]] ?? "" }, `${line}\n`))));
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -77,6 +78,7 @@ class Form(Live):
             "view": {
                 **self._editor.view(),
                 "files": saving.targets(),
+                "home": os.path.expanduser("~"),
                 "assistants": assistants(),
                 "notes": prices(self._editor),
             },
