@@ -67,6 +67,20 @@ def test_difference_is_seen_before_it_is_written(form: Show, settings: Path, pro
     assert shown.root.get_by_role("button", name="Save…").evaluate("one => one === document.activeElement")
 
 
+def test_difference_comes_when_what_was_wrong_is_mended(form: Show) -> None:
+    """The dialog says what is wrong, and goes on when it is mended; so does the word about a file that could not be read."""
+    shown = form(user=USER)
+    shown.choose("hpc")
+    shown.put("default_cores", "many")
+    expect(shown.problem("default_cores")).not_to_be_empty()
+    panel = shown.panel("Save")
+    shown.press("Save…")
+    expect(panel.locator(".clx-problem")).to_contain_text("default_cores")
+    shown.put("default_cores", "17")
+    expect(panel.locator(".clx-diff")).to_contain_text("default_cores: 17")
+    expect(panel.get_by_role("button", name="Save", exact=True)).to_be_enabled()
+
+
 def test_text_and_file_are_taken_over(form: Show) -> None:
     """Pasted, dropped and chosen; what is wrong is told with line and column, and nothing of either is lost."""
     shown = form(user=USER)

@@ -70,7 +70,7 @@ class Form {
   listen() {
     this.heard = Object.entries({
       "change:edits": () => this.update(),
-      "change:checked": () => { this.showFields(); this.showProblems(); },
+      "change:checked": () => { this.showFields(); this.showProblems(); this.saving.again(); },
       "change:view": () => this.update(),
       "comm_live_update": () => this.end(),
     });
@@ -122,6 +122,7 @@ class Form {
     const view = this.model.get("view");
     this.profiles.update(view);
     fill(this.holds, view.held ? `profile ${view.held} holds` : "no profile holds");
+    if (this.said.classList.contains("clx-wrong") && this.trouble.textContent && !view.trouble) fill(this.said); // it was about that
     this.trouble.hidden = !view.trouble;
     fill(this.trouble, view.trouble);
     this.showConflicts(view.conflicts);

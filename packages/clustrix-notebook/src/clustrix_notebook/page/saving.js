@@ -32,6 +32,11 @@ export class Saving {
     this.element.querySelector("input:checked")?.focus();
   }
 
+  // What is wrong with the values has changed.
+  again() {
+    if (!this.element.hidden) this.look();
+  }
+
   short(path) {
     const { home } = this.view();
     return path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
