@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, Page, expect
 from clustrix import plugins
 from clustrix.config.fields import settings_fields
 from tests.browser.conftest import Show
+from tests.browser.form import Form
+from tests.core.support import wait_until
 
 PLACES = {"local": "This machine", "ssh": "SSH", "slurm": "Slurm", "pbs": "PBS", "sge": "SGE"}
 
@@ -23,32 +25,37 @@ def touched(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def open_tips(shown: object) -> list[str]:
-    root = shown.root  # type: ignore[attr-defined]
+def open_tips(shown: Form) -> list[str]:
+    root = shown.root
     found: list[str] = root.locator(".clx-tip:visible").evaluate_all(
         "tips => tips.map(tip => tip.closest('.clx-row').dataset.field)"
     )
     return found
 
 
+def sees(shown: Form, *names: str) -> None:
+    """These tips are open, and no others; a moment later, perhaps."""
+    wait_until(lambda: open_tips(shown) == list(names), f"the tips of {names} are open", 10)
+
+
 def test_tip_comes_by_pointer_and_by_keyboard(form: Show, desk: Page) -> None:
     """One at a time; it stays while the pointer is on it, and Escape closes it wherever the focus is."""
     shown = form()
-    assert open_tips(shown) == []
+    sees(shown)
     shown.row("default_cores").locator(".clx-label").hover()
-    assert open_tips(shown) == ["default_cores"]
+    sees(shown, "default_cores")
     shown.tip("default_cores").hover()
-    assert open_tips(shown) == ["default_cores"]
+    sees(shown, "default_cores")
     desk.keyboard.press("Escape")
-    assert open_tips(shown) == []
+    sees(shown)
     shown.row("default_memory").locator(".clx-label").hover()
-    assert open_tips(shown) == ["default_memory"]
+    sees(shown, "default_memory")
     shown.root.locator("h2").hover()
     expect(shown.root.locator(".clx-tip:visible")).to_have_count(0)
     shown.control("default_cores").focus()
-    assert open_tips(shown) == ["default_cores"]
+    sees(shown, "default_cores")
     desk.keyboard.press("Escape")
-    assert open_tips(shown) == []
+    sees(shown)
     assert shown.control("default_cores").evaluate("element => element === document.activeElement")
     desk.keyboard.press("Tab")
     desk.keyboard.press("Tab")
@@ -68,13 +75,13 @@ def test_tip_comes_by_touch(form: Show, touched: Page) -> None:
     shown = form(on=touched)
     button = shown.row("default_cores").locator(".clx-tip-button")
     button.tap()
-    assert open_tips(shown) == ["default_cores"]
+    sees(shown, "default_cores")
     button.tap()
-    assert open_tips(shown) == []
+    sees(shown)
     shown.control("default_memory").tap()
-    assert open_tips(shown) == ["default_memory"]
+    sees(shown, "default_memory")
     shown.row("default_time").locator(".clx-tip-button").tap()
-    assert open_tips(shown) == ["default_time"]
+    sees(shown, "default_time")
 
 
 def test_every_tip_says_what_there_is_to_know(form: Show) -> None:

@@ -101,7 +101,9 @@ class Form(Live):
         with self._lock:
             if self._on_own_account:
                 return
-            if self._take(change["new"]):
+            current = self._take(change["new"])
+            self._keep()
+            if current:
                 for name, value in self._consequences().items():
                     setattr(self, name, value)
             else:
@@ -128,6 +130,7 @@ class Form(Live):
             self._take(message["edits"])
 
     def answered(self) -> None:
+        self._keep()
         self._refresh()
 
     def _apply(self, _: Message) -> Message:
