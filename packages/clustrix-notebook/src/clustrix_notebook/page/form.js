@@ -12,6 +12,8 @@ import { openTips } from "./tips.js";
 // What these come to is told where they were asked for.
 const OWN_WORDS = new Set(["plan", "new", "copy", "rename", "import", "test", "assist", "answer", "stop", "keep secret", "remove secret", "find secret"]);
 
+const OTHER_PROFILE = new Set(["choose", "new", "copy", "discard"]);
+
 class Form {
   constructor(model, element) {
     this.model = model;
@@ -109,8 +111,12 @@ class Form {
   }
 
   async perform(act, more) {
+    const switches = OTHER_PROFILE.has(act);
+    // Nobody types into the fields of one profile what is meant for another.
+    if (switches) for (const { element } of this.groups) element.disabled = true;
     // What was typed last goes along: it may be kept back yet.
     const answer = await this.asking.ask(act, { ...more, edits: this.model.get("edits") });
+    if (switches) for (const { element } of this.groups) element.disabled = false;
     if (!OWN_WORDS.has(act) || (act === "import" && !answer.error)) {
       fill(this.said, answer.error ?? (answer.said ?? []).map((text) => h("p", {}, text)));
       this.said.classList.toggle("clx-wrong", Boolean(answer.error));

@@ -53,6 +53,7 @@ export function aim(tip, place) {
 export function openTips(panel) {
   let current = null;
   let pinned = false;
+  let dismissed = null; // where the pointer was when Escape closed a tip: what comes to lie below it then opens none
 
   function show(row, pin = false) {
     if (current && current !== row) hide();
@@ -73,8 +74,12 @@ export function openTips(panel) {
   const rowOf = (event) => event.target.closest?.(".clx-row");
   panel.addEventListener("pointerover", (event) => {
     const row = rowOf(event);
+    if (dismissed && event.clientX === dismissed.x && event.clientY === dismissed.y) return;
+    dismissed = null;
     if (row && event.pointerType !== "touch" && !pinned) show(row);
   });
+  let pointer = { x: -1, y: -1 };
+  panel.addEventListener("pointermove", (event) => { pointer = { x: event.clientX, y: event.clientY }; });
   panel.addEventListener("pointerleave", () => { if (!pinned && !panel.contains(document.activeElement)) hide(); });
   panel.addEventListener("focusin", (event) => {
     const row = rowOf(event);
@@ -92,6 +97,7 @@ export function openTips(panel) {
   const escape = (event) => {
     if (event.key !== "Escape" || !current) return;
     event.stopPropagation();
+    dismissed = pointer;
     hide();
   };
   document.addEventListener("keydown", escape, true);
