@@ -57,7 +57,7 @@ def test_only_what_changes_comes_later(journal: Journal) -> None:
     assert {row[0]: len(row) for row in changed_rows} == {4: len(COLUMNS), 1: 5}
     assert gone == []
     assert rows.later() == ([], [])
-    assert rows.live() == 3
+    assert len(rows.unfinished()) == 3
 
 
 def test_row_that_matches_no_longer_is_gone(journal: Journal) -> None:

@@ -7,7 +7,6 @@ import warnings
 from typing import Any
 
 _said: set[str] = set()
-_OURS = frozenset({"clustrix", "clustrix_ssh", "clustrix_notebook"})
 
 
 def warn_once(text: str) -> None:
@@ -18,7 +17,7 @@ def warn_once(text: str) -> None:
 
 
 def levels_to_the_caller() -> int:
-    """For ``warnings.warn`` in the calling function: the nearest frame that is not of clustrix, nor of one of its own plugins."""
+    """For ``warnings.warn`` in the calling function: the nearest frame that is not of clustrix, nor of a package that is called after it."""
     levels = 1
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__")):
@@ -27,4 +26,5 @@ def levels_to_the_caller() -> int:
 
 
 def _is_ours(module: Any) -> bool:
-    return isinstance(module, str) and module.partition(".")[0] in _OURS
+    top = module.partition(".")[0] if isinstance(module, str) else ""
+    return top == "clustrix" or top.startswith("clustrix_")

@@ -142,8 +142,7 @@ class Journal:
 
     def listed(self, query: Query) -> list[str]:
         """The rows of jobs that match, each as JSON, the newest first."""
-        with self._connection.read() as sql:
-            return [row for _, row in sql.execute(*query.rows())]
+        return [row for _, row in self.numbered(query)]
 
     def numbered(self, query: Query) -> list[tuple[int, str]]:
         """The same, each with its job's number."""

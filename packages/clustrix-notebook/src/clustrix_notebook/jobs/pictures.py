@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from clustrix.bars import Line
+from clustrix.results.cells import clock
 from clustrix_notebook import still
-from clustrix_notebook.jobs.snapshots import Snapshot, clock
+from clustrix_notebook.jobs.snapshots import Snapshot
 from clustrix_notebook.still import text
 
 _MOST_ROWS = 200

@@ -13,6 +13,7 @@ from clustrix.journal import FINAL, JobState, Journal, state_place
 from clustrix.journal.queries import Query
 
 STATES = [str(state) for state in JobState]
+_ENDS = frozenset(STATES.index(str(state)) for state in FINAL)
 COLUMNS = (
     "number",
     "state",
@@ -87,8 +88,7 @@ class Rows:
         return [self.known.pop(number) for number in sorted(self.known)[: len(self.known) - limit]]
 
     def _news(self) -> tuple[list[Row], list[int]]:
-        ends = {STATES.index(str(state)) for state in FINAL}
-        live = [number for number, row in self.known.items() if row[1] not in ends]
+        live = self.unfinished()
         found = dict(map(_row, self._journal.later(self._query, max(self.known, default=0), live)))
         changed = self._changed(self.known, found)
         gone = [number for number in live if number not in found]
@@ -108,10 +108,9 @@ class Rows:
                 changed.append(_short(row))
         return changed
 
-    def live(self) -> int:
-        """How many have not ended."""
-        ends = {STATES.index(str(state)) for state in FINAL}
-        return sum(row[1] not in ends for row in self.known.values())
+    def unfinished(self) -> list[int]:
+        """The numbers of those that have not ended."""
+        return [number for number, row in self.known.items() if row[1] not in _ENDS]
 
     def close(self) -> None:
         """Let go of the journal; it is opened again when it is needed."""

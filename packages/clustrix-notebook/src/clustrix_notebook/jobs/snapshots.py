@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import traceback
 from typing import Any
 
@@ -129,8 +128,3 @@ def item_error(handle: MapResult[Any], index: int) -> str:
 def _cut(text: str) -> str:
     text = named(text)
     return text if len(text) <= _MOST_CHARACTERS else f"…\n{text[-_MOST_CHARACTERS:]}"
-
-
-def clock(at: float) -> str:
-    """A time of the time line."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

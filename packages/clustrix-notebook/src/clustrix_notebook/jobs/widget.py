@@ -10,10 +10,10 @@ import traitlets
 
 from clustrix.attaching import attach
 from clustrix.job import AsyncJobResult
+from clustrix.results.cells import clock
 from clustrix_notebook.jobs import pictures
 from clustrix_notebook.jobs.cards import Card
 from clustrix_notebook.jobs.rows import COLUMNS, STATES, Rows
-from clustrix_notebook.jobs.snapshots import clock
 from clustrix_notebook.jobs.watching import watcher
 from clustrix_notebook.live import Live, Message
 

@@ -60,17 +60,14 @@ def _ways() -> dict[str, Way]:
 
 
 def _settings(shell: Any, words: list[str]) -> None:
-    from clustrix_notebook.lines.telling import settings
-
     if is_kernel(shell):
-        try:
-            from clustrix_notebook.widget import show_form
-        except ImportError:  # ipywidgets is not there: a text will do
-            pass
-        else:
-            show_form()
-            return
-    print(settings())
+        from clustrix_notebook.widget import show_form
+
+        show_form()
+    else:
+        from clustrix_notebook.lines.telling import settings
+
+        print(settings())
 
 
 def is_kernel(shell: Any) -> bool:

@@ -30,7 +30,7 @@ class Form {
     this.importing = new Importing(this.act, () => this.importButton.focus());
     this.connection = new Connection(this.asking, this.act, () => this.testButton.focus());
     this.testButton = button("Test connection", () => this.connection.start("test", "Connection test"));
-    this.assistants = model.get("view").assistants.map(({ name, title, places }) => {
+    this.assistants = model.get("assistants").map(({ name, title, places }) => {
       const element = button(`${title}…`, () => this.connection.start("assist", title, { name }), { hidden: true });
       return { places, element };
     });

@@ -45,6 +45,8 @@ class Form(Live):
     unspoken = ("keep secret", "remove secret", "find secret")
     groups: Any = traitlets.List().tag(sync=True)
     """The fields, as ``describing`` says."""
+    assistants: Any = traitlets.List().tag(sync=True)
+    """The same of what can be set up."""
     edits = traitlets.Dict().tag(sync=True)
     """What is typed: ``profile``, ``texts``, and ``turn``, which tells the texts that a page has begun with."""
     checked = traitlets.Dict().tag(sync=True)
@@ -56,7 +58,9 @@ class Form(Live):
         self._turn = 0
         self._seen: dict[int, tuple[str, Texts]] = {}
         self._talk: Conversation | None = None
-        super().__init__(shows="form", still="form", groups=groups(), **self._state())
+        super().__init__(
+            shows="form", still="form", groups=groups(), assistants=assistants(), **self._state()
+        )
         self.observe(self._on_edits, "edits")
         self._watching = threading.Thread(target=self._watch, name="clustrix-form", daemon=True)
         self._watching.start()
@@ -79,7 +83,6 @@ class Form(Live):
                 **self._editor.view(),
                 "files": saving.targets(),
                 "home": os.path.expanduser("~"),
-                "assistants": assistants(),
                 "notes": prices(self._editor),
             },
         }
