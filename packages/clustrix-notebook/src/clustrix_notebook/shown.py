@@ -40,7 +40,7 @@ def show(jobs: Any) -> bool:
 def _follow_cells() -> None:
     from IPython.core.getipython import get_ipython
 
-    from clustrix_notebook.jobs.watching import watcher
+    from clustrix_notebook.watching import watcher
 
     shell: Any = get_ipython()
     shell.events.register("post_run_cell", watcher.look_now)

@@ -14,8 +14,8 @@ from clustrix.results.cells import clock
 from clustrix_notebook.jobs import pictures
 from clustrix_notebook.jobs.cards import Card
 from clustrix_notebook.jobs.rows import COLUMNS, STATES, Rows
-from clustrix_notebook.jobs.watching import watcher
 from clustrix_notebook.live import Live, Message
+from clustrix_notebook.watching import watcher
 
 _STILL_SECONDS = 5.0
 _BYTES_PER_SECOND = 40_000

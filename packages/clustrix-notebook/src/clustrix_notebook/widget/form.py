@@ -8,8 +8,6 @@ from __future__ import annotations
 import atexit
 import functools
 import os
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -23,6 +21,7 @@ from clustrix.errors import ClustrixError, ConfigFileError
 from clustrix.plugins.checks import Suggestion
 from clustrix_notebook import still
 from clustrix_notebook.live import Live, Message
+from clustrix_notebook.watching import watcher
 from clustrix_notebook.widget import importing, saving
 from clustrix_notebook.widget.connecting import assistance, connection_test
 from clustrix_notebook.widget.conversing import Conversation
@@ -31,7 +30,6 @@ from clustrix_notebook.widget.drafts import Store, Texts
 from clustrix_notebook.widget.editor import Editor
 from clustrix_notebook.widget.pricing import prices
 
-_LOOK_SECONDS = 1.0
 _STILL_SECONDS = 2.0
 """The plain picture follows that much later at most: it is for those who come when nobody types any more."""
 
@@ -62,8 +60,7 @@ class Form(Live):
             shows="form", still="form", groups=groups(), assistants=assistants(), **self._state()
         )
         self.observe(self._on_edits, "edits")
-        self._watching = threading.Thread(target=self._watch, name="clustrix-form", daemon=True)
-        self._watching.start()
+        watcher.add(self)
         atexit.register(self._keep)
 
     # -- the state of the page
@@ -220,19 +217,16 @@ class Form(Live):
 
     # -- beside all that
 
-    def _watch(self) -> None:
-        """Follow the files, keep the drafts, draw the plain picture anew."""
-        while True:
-            time.sleep(_LOOK_SECONDS)
-            try:
-                if self._editor.refresh():
-                    self._refresh()
-                self._keep()
-                self.redraw(_STILL_SECONDS)
-            except Exception as error:  # whatever it is, the next look may find things in order
-                self._tell(
-                    str(error) if isinstance(error, ClustrixError) else f"{type(error).__name__}: {error}"
-                )
+    def look(self, draws: bool = False) -> bool:
+        """Follow the files, keep the drafts, draw the plain picture anew; called by the watcher."""
+        try:
+            if self._editor.refresh():
+                self._refresh()
+            self._keep()
+            self.redraw(0.0 if draws else _STILL_SECONDS)
+        except Exception as error:  # whatever it is, the next look may find things in order
+            self._tell(str(error) if isinstance(error, ClustrixError) else f"{type(error).__name__}: {error}")
+        return True
 
     def _keep(self) -> None:
         with suppress(ConfigFileError):  # no room, no right: the form itself is whole

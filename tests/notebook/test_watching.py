@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from clustrix_notebook.jobs.watching import Watcher
+from clustrix_notebook.watching import Watcher
 from tests.core.support import wait_until
 
 
