@@ -9,6 +9,17 @@ from playwright.sync_api import Locator, expect
 from tests.browser.notebook import Notebook
 
 SHOW = "from clustrix_notebook.widget import show_form; show_form()"
+LAB = """\
+# of the lab
+default_cores: 2
+profiles:
+  hpc:
+    default_cores: 16
+    environment_variables: {SITE_TOKEN: hunter2}
+  gpu:
+    default_cores: 8
+"""
+"""A user's settings: two profiles, a comment that has to stay, a value that nobody may see."""
 _VISIBLE = "rows => rows.filter(row => row.offsetParent).map(row => row.dataset.field)"
 
 

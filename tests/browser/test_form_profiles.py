@@ -5,17 +5,8 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Show
-from tests.browser.form import Form
+from tests.browser.form import LAB, Form
 
-USER = """\
-default_cores: 2
-profiles:
-  hpc:
-    default_cores: 16
-    environment_variables: {SITE_TOKEN: hunter2}
-  gpu:
-    default_cores: 8
-"""
 HOLDS = "import clustrix; print(clustrix.get_config().profile, clustrix.get_config()['default_cores'])"
 
 
@@ -25,7 +16,7 @@ def options(shown: Form) -> list[str]:
 
 def test_profiles_are_made_named_and_deleted(form: Show, desk: Page) -> None:
     """New, copied, renamed, deleted with a way back, discarded; a name that cannot be is refused beside it."""
-    shown = form(user=USER)
+    shown = form(user=LAB)
     assert options(shown) == ["(no profile) — holds", "gpu", "hpc"]
     for label in ("Rename…", "Delete", "Discard changes"):
         expect(shown.root.get_by_role("button", name=label)).to_be_disabled()
@@ -57,7 +48,7 @@ def test_profiles_are_made_named_and_deleted(form: Show, desk: Page) -> None:
 
 def test_applied_profile_holds_and_nothing_is_written(form: Show, desk: Page) -> None:
     """In this notebook; which one holds is seen."""
-    shown = form(HOLDS, user=USER)
+    shown = form(HOLDS, user=LAB)
     shown.choose("hpc")
     shown.put("default_cores", "17")
     shown.press("Apply")
@@ -73,7 +64,7 @@ def test_applied_profile_holds_and_nothing_is_written(form: Show, desk: Page) ->
 
 def test_form_is_as_it_was_after_a_restart(form: Show) -> None:
     """Run again, in the same kernel and in another: what was typed and not saved is there, except what may be secret."""
-    shown = form(user=USER)
+    shown = form(user=LAB)
     shown.choose("hpc")
     shown.put("default_cores", "33")
     shown.put("environment_variables", "SITE_TOKEN=…\nNEW=hunter3")

@@ -7,17 +7,8 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Show
+from tests.browser.form import LAB
 
-USER = """\
-# of the lab
-default_cores: 2
-profiles:
-  hpc:
-    default_cores: 16
-    environment_variables: {SITE_TOKEN: hunter2}
-  gpu:
-    default_cores: 8
-"""
 _DROP = """(element, [name, text]) => {
   const data = new DataTransfer();
   data.items.add(new File([text], name, {type: 'text/plain'}));
@@ -29,7 +20,7 @@ _DROP = """(element, [name, text]) => {
 
 def test_difference_is_seen_before_it_is_written(form: Show, settings: Path, project: Path) -> None:
     """Into the user's file and the project's; no secret is in it; what has changed since is looked at once more."""
-    shown = form(user=USER)
+    shown = form(user=LAB)
     shown.choose("hpc")
     shown.put("default_cores", "17")
     shown.put("environment_variables", "SITE_TOKEN=hunter3")
@@ -38,15 +29,15 @@ def test_difference_is_seen_before_it_is_written(form: Show, settings: Path, pro
     expect(panel.locator(".clx-diff")).to_contain_text("default_cores: 17")
     expect(panel.locator(".clx-removed").first).to_contain_text("default_cores: 16")
     assert "hunter" not in panel.inner_text()
-    assert settings.read_text() == USER
+    assert settings.read_text() == LAB
     shown.put("default_cores", "18")
     shown.press("Save", "Save")
     expect(panel.get_by_role("alert")).to_contain_text("look at the difference once more")
     expect(panel.locator(".clx-diff")).to_contain_text("default_cores: 18")
-    assert settings.read_text() == USER
+    assert settings.read_text() == LAB
     shown.press("Save", "Save")
     expect(shown.said).to_contain_text(f"Saved: {settings}")
-    assert settings.read_text() == USER.replace("16", "18").replace(
+    assert settings.read_text() == LAB.replace("16", "18").replace(
         "SITE_TOKEN: hunter2", '"SITE_TOKEN": "hunter3"'
     )
     expect(shown.profiles.locator("option:checked")).to_have_text("hpc")
@@ -69,7 +60,7 @@ def test_difference_is_seen_before_it_is_written(form: Show, settings: Path, pro
 
 def test_difference_comes_when_what_was_wrong_is_mended(form: Show) -> None:
     """The dialog says what is wrong, and goes on when it is mended; so does the word about a file that could not be read."""
-    shown = form(user=USER)
+    shown = form(user=LAB)
     shown.choose("hpc")
     shown.put("default_cores", "many")
     expect(shown.problem("default_cores")).not_to_be_empty()
@@ -83,7 +74,7 @@ def test_difference_comes_when_what_was_wrong_is_mended(form: Show) -> None:
 
 def test_text_and_file_are_taken_over(form: Show) -> None:
     """Pasted, dropped and chosen; what is wrong is told with line and column, and nothing of either is lost."""
-    shown = form(user=USER)
+    shown = form(user=LAB)
     panel = shown.panel("Import")
     shown.put("default_time", "1h")
     shown.paste("default_cores: 4\nprofiles:\n  hpc: [1\n")
@@ -119,11 +110,11 @@ def test_text_and_file_are_taken_over(form: Show) -> None:
 
 def test_change_by_another_program_is_merged_or_decided(form: Show, settings: Path, desk: Page) -> None:
     """What nobody has touched follows the file; where both have changed something, both are seen until one is chosen; a broken file is told."""
-    shown = form(user=USER)
+    shown = form(user=LAB)
     shown.choose("gpu")
     shown.put("default_cores", "9")
     shown.put("default_time", "1h")
-    settings.write_text(USER.replace("default_cores: 8", "default_cores: 10\n    default_memory: 1GB"))
+    settings.write_text(LAB.replace("default_cores: 8", "default_cores: 10\n    default_memory: 1GB"))
     expect(shown.control("default_memory")).to_have_value("1 GiB", timeout=5_000)
     conflicts = shown.root.locator(".clx-conflict")
     expect(conflicts).to_have_count(1)
@@ -148,7 +139,7 @@ def test_change_by_another_program_is_merged_or_decided(form: Show, settings: Pa
     shown.put("default_cores", "13")
     shown.press("Save…")
     expect(shown.panel("Save")).to_contain_text("first mend what is wrong there")
-    settings.write_text(USER)
+    settings.write_text(LAB)
     expect(trouble).to_be_hidden(timeout=5_000)
     expect(shown.control("default_cores")).to_have_value("13")
 
@@ -163,10 +154,10 @@ def test_form_comes_up_with_a_broken_file(form: Show, settings: Path) -> None:
     shown.press("Apply")
     expect(shown.said).to_contain_text("no valid YAML")
     assert settings.read_text() == "default_cores: [\n"
-    settings.write_text(USER)
+    settings.write_text(LAB)
     expect(shown.root.locator(".clx-trouble")).to_be_hidden(timeout=5_000)
     shown.save()
-    assert settings.read_text() == USER + "  x:\n    default_cores: 3\n"
+    assert settings.read_text() == LAB + "  x:\n    default_cores: 3\n"
 
 
 def test_secret_goes_into_the_keyring_alone(form: Show, desk: Page, settings: Path) -> None:
@@ -178,9 +169,7 @@ drawer = Drawer()
 keyring.set_keyring(drawer)
 """
     root = str(Path(__file__).parents[2])
-    shown = form(
-        "print(drawer.held)", before=f"import sys; sys.path.insert(0, {root!r})\n{before}", user=USER
-    )
+    shown = form("print(drawer.held)", before=f"import sys; sys.path.insert(0, {root!r})\n{before}", user=LAB)
     shown.put("cluster_type", "ssh")
     row = shown.row("password")
     shown.control("password").fill("hunter5")
