@@ -218,6 +218,27 @@ def test_table_filters_sorts_opens_and_follows(begun: Any) -> None:
     expect(output.locator(".clx-card")).to_have_count(0)
 
 
+_TELL = """\
+from ipywidgets.widgets.widget import _instances
+for view in _instances.values():
+    if getattr(view, "shows", "") == "jobs":
+        view.send({{"event": "rows", "rows": [], "gone": [], "more": False, "trouble": {!r}}})
+"""
+
+
+def test_table_that_is_not_up_to_date_says_so(begun: Any) -> None:
+    """And why, beside the rows that it had; until it is again."""
+    book = begun("clustrix.wait([picky.options(tags=['one']).submit(1)])\nclustrix.jobs(tag='one')")
+    output = book.run(1)
+    count = output.locator(".clx-sift [role=status]")
+    expect(count).to_have_text("1 job")
+    book.run_code(_TELL.format("no file can be opened"))
+    expect(count).to_have_text("1 job, not up to date: no file can be opened")
+    expect(output.locator(".clx-table tbody tr[data-job]")).to_have_count(1)
+    book.run_code(_TELL.format(""))
+    expect(count).to_have_text("1 job")
+
+
 def test_end_of_the_kernel_is_told_on_the_card(begun: Any) -> None:
     """After a restart a card of the former kernel does not pretend to follow; the job is found again, and goes on."""
     book = begun(

@@ -6,6 +6,7 @@ Jobs import this module too (its source travels with them), so it keeps to the s
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -183,6 +184,17 @@ def small_disk(path: Path, size: str, more: str = "mode=700") -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """This process can open none for a while; those that are open stay so."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def fill(path: Path) -> None:

@@ -6,12 +6,15 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from clustrix.errors import JournalError
+from clustrix.journal import Journal, state_place
 from tests.core.faults.home import Home, until
+from tests.core.support import no_more_files
 from tests.core.support import small_disk as disk
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
@@ -360,3 +363,29 @@ def test_unknown_things_in_the_state_directory_are_left_alone(home: Home) -> Non
     home.run("assert work(3) == 9")
     assert (strange / "file").exists()
     shutil.rmtree(strange)
+
+
+def test_journal_that_cannot_be_opened_for_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process with too many files open is told so, and loses none to each attempt."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    place = state_place()
+    Journal(place).close()
+    before = os.listdir("/proc/self/fd")
+    with no_more_files(), pytest.raises(JournalError, match="Too many open files"):
+        Journal(place)
+    with place_taken(place.database), pytest.raises(JournalError):
+        Journal(place)
+    assert os.listdir("/proc/self/fd") == before
+    Journal(place).close()
+
+
+@contextmanager
+def place_taken(path: str) -> Iterator[None]:
+    """By a folder, so that the file before it is opened and this one not."""
+    os.rename(path, path + ".away")
+    os.mkdir(path)
+    try:
+        yield
+    finally:
+        os.rmdir(path)
+        os.rename(path + ".away", path)

@@ -12,7 +12,7 @@ from clustrix_notebook.jobs import pictures
 from clustrix_notebook.jobs.cards import Card
 from clustrix_notebook.jobs.places import cell_of, named
 from tests.core.conftest import state
-from tests.core.support import wait_until
+from tests.core.support import no_more_files, wait_until
 
 __all__ = ["state"]
 pytestmark = pytest.mark.usefixtures("state")
@@ -39,6 +39,7 @@ def waits(gate: str) -> None:
 
     while not os.path.exists(gate):
         time.sleep(0.02)
+    print("open")
 
 
 def ended(card: Card) -> Card:
@@ -59,6 +60,25 @@ def test_card_knows_the_whole_life_of_a_job(tmp_path: Path) -> None:
     assert card.final
     assert [row[0] for row in card.shown["timeline"]] == ["CREATED", "RUNNING", "SUCCEEDED"]
     assert card.look(lambda message: None) is False
+
+
+def test_card_goes_on_after_a_look_that_failed(tmp_path: Path) -> None:
+    """While the kernel has too many files open, it says so; then it follows its job, and what it has printed, to the end."""
+    gate = tmp_path / "gate"
+    card = Card(waits.submit(str(gate)))
+    sent: list[dict[str, Any]] = []
+    card.open_log(sent.append)
+    with no_more_files():
+        assert card.look(sent.append)
+    assert "Too many open files" in card.shown["reason"]
+    assert not card.final
+    gate.touch()
+    card.handle.result(30)
+    assert card.look(sent.append)
+    assert (card.shown["state"], card.shown["reason"]) == ("SUCCEEDED", "")
+    assert not card.look(sent.append)
+    assert card.final
+    assert "".join(text for message in sent for _, text in message["pieces"]) == "open\n"
 
 
 def test_log_is_sent_from_its_end_and_then_as_it_comes() -> None:

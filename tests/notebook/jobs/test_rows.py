@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,10 @@ from clustrix.journal import Change, JobState, Journal, NewJob, state_place
 from clustrix.journal.queries import Query
 from clustrix.journal.records import Outcome
 from clustrix_notebook.jobs import rows as module
+from clustrix_notebook.jobs import widget
 from clustrix_notebook.jobs.rows import COLUMNS, STATES, Rows
+from clustrix_notebook.jobs.widget import Jobs
+from tests.core.support import no_more_files
 
 
 @pytest.fixture
@@ -58,6 +63,29 @@ def test_only_what_changes_comes_later(journal: Journal) -> None:
     assert gone == []
     assert rows.later() == ([], [])
     assert len(rows.unfinished()) == 3
+
+
+def test_table_goes_on_after_a_look_that_failed(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the kernel has too many files open, the page is told once, with the last rows still there; then it gets what it has missed."""
+    rows = Rows(Query())
+    rows.all()
+    rows.close()
+    view = Jobs([], rows)
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(view, "send", sent.append)
+    monkeypatch.setattr(widget, "_TABLE_SECONDS", 0.0)
+    journal.finish([Outcome(1, JobState.SUCCEEDED)])
+    with no_more_files():
+        assert view.look()
+        assert view.look()
+    (told,) = sent
+    assert (told["rows"], told["gone"]) == ([], [])
+    assert "Too many open files" in told["trouble"]
+    assert len(rows.known) == 3
+    time.sleep(0.1)  # what a message took is waited for
+    assert view.look()
+    assert [row[0] for row in sent[1]["rows"]] == [1]
+    assert sent[1]["trouble"] == ""
 
 
 def test_row_that_matches_no_longer_is_gone(journal: Journal) -> None:

@@ -50,16 +50,17 @@ class Connection:
         self._lock = threading.RLock()
         self._durable: bool | None = None
         self._networked = on_network(place.root)
+        self._inodes: tuple[int, int] | None = None
+        self._sql: sqlite3.Connection | None = None
+        self._pid = os.getpid()
         with self.translated():
             self._turn = os.open(place.database + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._closed = False
             # Created here and not by SQLite, whose new files follow the umask. One that is there is not touched: to close it would take
             # the locks of this process's other connections, and the next process to leave would remove the log under their feet.
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             self._inodes = self._inodes_now()
-            self._sql: sqlite3.Connection | None = None
-            self._pid = os.getpid()
-            self._closed = False
             _open_ones.add(self)
             with self._lock:
                 self._opened()
@@ -169,6 +170,8 @@ class Connection:
 
     def vanished(self) -> bool:
         """Whether the state directory, or the journal in it, has been removed or replaced since this connection was opened."""
+        if self._inodes is None:
+            return False
         try:
             return self._inodes_now() != self._inodes
         except OSError:
@@ -217,7 +220,7 @@ class Connection:
         if "full" in text:
             advice = "Nothing was changed. Free some space, or set XDG_STATE_HOME to a folder with room."
             return JournalFull(self.path, "no space is left on the disk", advice)
-        if hasattr(self, "_inodes") and self.vanished():
+        if self.vanished():
             return self.gone()
         if "malformed" in text or "not a database" in text or "disk image" in text:
             advice = f"Move it away, with what belongs to it, and submit again: {move_away(self.path)}"

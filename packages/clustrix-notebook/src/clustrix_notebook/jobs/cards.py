@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from clustrix.errors import ClustrixError
+from clustrix.errors import ClustrixError, UnknownJob
 from clustrix.job import AsyncJobResult
 from clustrix.logs import Tail
 from clustrix.mapresult import MapResult
@@ -33,13 +33,15 @@ class Card:
     def look(self, send: Send) -> bool:
         """See what is new; True if the snapshot is another one.  What was printed is sent."""
         ended = self.shown["final"]
-        self._follow(send, ended)
-        if ended:
-            return False
         try:
+            self._follow(send, ended)
+            if ended:
+                return False
             found = snapshot(self.handle)
-        except ClustrixError as error:  # it was removed, or the journal was
+        except UnknownJob as error:  # it was removed
             found = {**self.shown, "reason": str(error), "final": True}
+        except (ClustrixError, OSError) as error:  # the next look may find things in order
+            found = self.shown if ended else {**self.shown, "reason": str(error)}
         if found == self.shown:
             return False
         self.shown = found
@@ -70,9 +72,13 @@ class Card:
     def _follow(self, send: Send, ended: bool) -> None:
         if self._tail is None:
             return
-        pieces = list(self._tail.read())
-        if pieces:
-            send({"event": "log", "job": self.handle.id, "anew": False, "pieces": _end_of(pieces)})
+        pieces: list[tuple[int, str]] = []
+        try:
+            for piece in self._tail.read():
+                pieces.append(piece)  # those before an error are not read again
+        finally:
+            if pieces:
+                send({"event": "log", "job": self.handle.id, "anew": False, "pieces": _end_of(pieces)})
         if ended:
             self.close_log()
 

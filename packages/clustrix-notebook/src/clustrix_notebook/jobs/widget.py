@@ -9,6 +9,7 @@ from typing import Any
 import traitlets
 
 from clustrix.attaching import attach
+from clustrix.errors import ClustrixError
 from clustrix.job import AsyncJobResult
 from clustrix.results.cells import clock
 from clustrix_notebook.jobs import pictures
@@ -39,6 +40,8 @@ class Jobs(Live):
         self._cards = [Card(handle) for handle in handles]
         self._rows = rows
         self._not_before = 0.0
+        self._trouble = ""
+        """Why the table is not up to date; the page has been told."""
         self._here_at = time.monotonic()
         super().__init__(
             shows="jobs",
@@ -70,10 +73,16 @@ class Jobs(Live):
         now = time.monotonic()
         if now < self._not_before:
             return
-        changed, gone = rows.later()
+        trouble = ""
+        try:
+            changed, gone = rows.later()
+        except (ClustrixError, OSError) as error:  # as for a card
+            rows.close()
+            changed, gone, trouble = [], [], str(error)
         size = 0
-        if changed or gone:
-            message = {"event": "rows", "rows": changed, "gone": gone, "more": rows.more}
+        if changed or gone or trouble != self._trouble:
+            self._trouble = trouble
+            message = {"event": "rows", "rows": changed, "gone": gone, "more": rows.more, "trouble": trouble}
             size = len(json.dumps(message, separators=(",", ":")))
             self.send(message)
         self._not_before = now + max(_TABLE_SECONDS, size / _BYTES_PER_SECOND)

@@ -39,6 +39,7 @@ export class Table {
 
   hear(message) {
     this.more = message.more;
+    this.trouble = message.trouble;
     if (message.event === "all rows") for (const row of message.rows) this.rows.set(row[0], row);
     else {
       for (const row of message.rows) this.take(row);
@@ -85,7 +86,8 @@ export class Table {
     this.order = keyed.map(([, row]) => row);
     this.showChips(counts);
     const all = `${this.more ? "the newest " : ""}${counted(this.rows.size, "job")}`;
-    fill(this.count, found.length === this.rows.size ? all : `${found.length.toLocaleString("en")} of ${all}`);
+    const count = found.length === this.rows.size ? all : `${found.length.toLocaleString("en")} of ${all}`;
+    fill(this.count, this.trouble ? `${count}, not up to date: ${this.trouble}` : count);
     this.count.title = this.more ? "clustrix.jobs(limit=None) has the older ones, too" : "";
     this.heads.forEach((head, index) => {
       const sorted = SHOWN[index][0] === this.by;
