@@ -225,6 +225,32 @@ module.Editor = Slow
     expect(shown.control("default_cores")).to_have_value("7")
 
 
+_ECHO = """\
+from clustrix_notebook.widget.form import the_form
+the_form()._send({"method": "echo_update", "state": {"edits": old}, "buffer_paths": []})
+"""
+
+
+def test_late_echo_is_not_taken_for_news(form: Show) -> None:
+    """What the kernel repeats of what it was sent may come when another profile is there: what is typed then belongs to that."""
+    shown = form()
+    shown.put("default_time", "1h")
+    expect(shown.profiles.locator("option").first).to_contain_text("not saved")
+    shown.notebook.run_code(
+        "from clustrix_notebook.widget.form import the_form; old = dict(the_form().edits)"
+    )
+    shown.name("New…", "x")
+    expect(shown.control("default_time")).to_have_value("")
+    shown.notebook.run_code(_ECHO)
+    shown.put("default_cores", "7")
+    expect(shown.control("default_time")).to_have_value("")
+    shown.choose("")
+    expect(shown.control("default_time")).to_have_value("1h")
+    expect(shown.control("default_cores")).to_have_value("")
+    shown.choose("x")
+    expect(shown.control("default_cores")).to_have_value("7")
+
+
 def test_huge_value_is_refused_and_the_form_goes_on(form: Show) -> None:
     """As one that was pasted by mistake."""
     shown = form()

@@ -91,8 +91,15 @@ class Form {
     this.asking.close();
   }
 
+  // The newest that is known.  The kernel echoes what it is sent: that may come after news, and be about another profile.
+  get edits() {
+    const given = this.model.get("edits");
+    if (!this.newest || given.turn >= this.newest.turn) this.newest = given;
+    return this.newest;
+  }
+
   texts() {
-    return this.model.get("edits").texts;
+    return this.edits.texts;
   }
 
   // What a field has, where it is not set too.
@@ -101,12 +108,11 @@ class Form {
   }
 
   typed(name, text) {
-    const edits = this.model.get("edits");
-    const texts = { ...edits.texts, [name]: wellFormed(text) };
+    const texts = { ...this.texts(), [name]: wellFormed(text) };
     if (!text) delete texts[name];
     // Sent at once: what is set and not sent would be overwritten by the echo of what was sent before.  While the kernel has
     // something to do, the widget's model keeps the latest back by itself.
-    this.model.set("edits", { ...edits, texts });
+    this.model.set("edits", { ...this.edits, texts });
     this.model.save_changes();
   }
 
@@ -115,7 +121,7 @@ class Form {
     // Nobody types into the fields of one profile what is meant for another.
     if (switches) for (const { element } of this.groups) element.disabled = true;
     // What was typed last goes along: it may be kept back yet.
-    const answer = await this.asking.ask(act, { ...more, edits: this.model.get("edits") });
+    const answer = await this.asking.ask(act, { ...more, edits: this.edits });
     if (switches) for (const { element } of this.groups) element.disabled = false;
     if (!OWN_WORDS.has(act) || (act === "import" && !answer.error)) {
       fill(this.said, answer.error ?? (answer.said ?? []).map((text) => h("p", {}, text)));
