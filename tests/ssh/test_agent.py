@@ -7,9 +7,10 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -411,6 +412,34 @@ def test_old_arguments_are_removed_but_not_those_of_a_job_that_is_there(tmp_path
     (jobs / "job" / "order").unlink()
     assert run(sweep, tmp_path) == 2
     assert left() == {"new"}
+
+
+def test_folder_is_gone_in_which_somebody_still_writes(tmp_path: Path) -> None:
+    """An element of a map ends when the result is there already."""
+    folders = [tmp_path / f"job{number}" for number in range(20)]
+    over = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not over.wait(0.001):
+            number += 1
+            for folder in folders:
+                with suppress(OSError):  # it is gone
+                    (folder / f"late-{number}").write_text("")
+
+    for folder in folders:
+        (folder / "worker-0").mkdir(parents=True)
+    writer = threading.Thread(target=write)
+    writer.start()
+    timer = threading.Timer(1.0, over.set)
+    timer.start()
+    try:
+        run(lambda agent: agent.ask("remove", paths=[str(folder) for folder in folders]), tmp_path)
+    finally:
+        over.set()
+        writer.join()
+        timer.cancel()
+    assert not [folder for folder in folders if folder.exists()]
 
 
 def test_submissions_without_jobs_are_removed(tmp_path: Path) -> None:

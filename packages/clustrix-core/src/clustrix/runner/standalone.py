@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from typing import Any
 
 from clustrix.runner import bundles, call, claim, layout, maps, processes, setup
@@ -31,7 +32,11 @@ class Standing:
 
     def claim(self, path: str) -> bool:
         if self._order.kind == "map":
-            os.makedirs(path, mode=0o700, exist_ok=True)
+            try:
+                with suppress(FileExistsError):  # of a worker before
+                    os.mkdir(path, 0o700)
+            except FileNotFoundError:
+                return False  # the map has ended and was cleaned away: its folder must not come back
             if not claim.take(path, claim.myself()):
                 return False
         setup.print_into(self._order)

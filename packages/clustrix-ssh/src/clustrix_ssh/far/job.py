@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import suppress
 
 from clustrix.runner import bounds, claim, current, layout, processes, sealing, setup
 from clustrix.runner.amounts import format_bytes
@@ -38,9 +39,13 @@ def run(folder: str, element: int | None = None) -> int:
     around = surroundings.look(began, told["walltime_s"], told["notice_s"])
     own = os.path.join(folder, layout.ELEMENTS, str(element)) if element is not None else folder
     if element is not None:
-        for name in (layout.ELEMENTS, layout.ENDS, layout.WINDOWS, layout.GIVEN):
-            os.makedirs(os.path.join(folder, name), mode=0o700, exist_ok=True)
-        os.makedirs(own, mode=0o700, exist_ok=True)
+        parts = (layout.ELEMENTS, layout.ENDS, layout.WINDOWS, layout.GIVEN)
+        try:
+            for path in (*(os.path.join(folder, name) for name in parts), own):
+                with suppress(FileExistsError):
+                    os.mkdir(path, 0o700)
+        except FileNotFoundError:
+            return 0  # the map has ended just now, and its folder is gone: it must not come back
     taken = claims.take(own, around)
     if taken is False:
         return layout.EX_CLAIMED

@@ -12,6 +12,9 @@ from clustrix.runner.faults import point
 from clustrix_ssh.agent.parts.files import Put, create_file, make_folder, read_part, remove, write_file
 from clustrix_ssh.agent.parts.wire import SMALL_BYTES, Problem
 
+REMOVE_PAUSES = (0.0, 0.02, 0.1, 0.4, 1.5)
+"""In seconds, before each look at what is to be gone."""
+
 
 class Filing:
     """Requests that read and write; ``puts``: large files that are on their way."""
@@ -112,8 +115,15 @@ class Filing:
         return {"there": [os.path.lexists(path) for path in request["paths"]]}
 
     def do_remove(self, request, payload):
-        for path in request["paths"]:
-            remove(path)
+        """An element of a map that is about to end may write into its folder yet: that goes, too."""
+        left = request["paths"]
+        for pause in REMOVE_PAUSES:
+            time.sleep(pause)
+            for path in left:
+                remove(path)
+            left = [path for path in request["paths"] if os.path.lexists(path)]
+            if not left:
+                return
 
     def do_sweep(self, request, payload):
         """Remove blobs that were not used for long, and that no job needs which is there: it has touched them.  Once a day at most."""

@@ -23,7 +23,7 @@ from clustrix_ssh.agent.parts.wire import PROTOCOL, Problem, Wire
 THREADS = 8
 
 
-SLOW = ("exec", "once", "get", "pythons", "finish", "sweep")
+SLOW = ("exec", "once", "get", "pythons", "finish", "sweep", "remove")
 
 
 def user_name():
